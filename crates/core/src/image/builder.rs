@@ -1,0 +1,233 @@
+//! Putting a tree together, node by node.
+//!
+//! Nodes are kept in the order they were added, their names and ids in two long buffers, and found
+//! again through a table of numbers keyed by parent and name, so that no name is kept twice and no
+//! node costs an allocation. A node that is refused leaves the builder as it was.
+
+use std::hash::{BuildHasher, RandomState};
+
+use hashbrown::HashTable;
+
+use crate::attr::{NodeAttr, NodeKind};
+use crate::failure::{Failure, Result};
+use crate::image::layout::{HEADER_LEN, ROW_LEN, path_len};
+use crate::limits::{IMAGE_LEN_MAX, NODE_ID_LEN_MAX, NODES_MAX};
+use crate::path::{PathRule, RelativePath, normalize};
+
+/// A tree that is not committed yet. It always has the promise's own directory.
+#[derive(Debug)]
+pub struct TreeBuilder {
+    rule: PathRule,
+    pub(super) nodes: Vec<Entry>,
+    /// Each name and each id has a NUL behind it, as in the image.
+    names: Vec<u8>,
+    ids: Vec<u8>,
+    by_name: HashTable<u32>,
+    hasher: RandomState,
+}
+
+/// A node in the order of adding; its numbers are those of the builder, not rows.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub parent: u32,
+    name_at: u32,
+    id_at: u32,
+    pub name_len: u16,
+    pub id_len: u16,
+    pub path_len: u16,
+    pub kind: NodeKind,
+    pub attr: NodeAttr,
+}
+
+const ROOT: u32 = 0;
+
+impl TreeBuilder {
+    #[must_use]
+    pub fn new(rule: PathRule) -> Self {
+        let root = Entry {
+            parent: ROOT,
+            name_at: 0,
+            id_at: 0,
+            name_len: 0,
+            id_len: 0,
+            path_len: 0,
+            kind: NodeKind::Directory,
+            attr: NodeAttr::ROOT,
+        };
+        Self {
+            rule,
+            nodes: vec![root],
+            names: vec![0],
+            ids: vec![0],
+            by_name: HashTable::new(),
+            hasher: RandomState::new(),
+        }
+    }
+
+    pub fn add_dir(&mut self, path: &[u8], attr: NodeAttr, node_id: &[u8]) -> Result<()> {
+        self.add(NodeKind::Directory, path, attr, node_id)
+    }
+
+    pub fn add_file(&mut self, path: &[u8], attr: NodeAttr, node_id: &[u8]) -> Result<()> {
+        self.add(NodeKind::File, path, attr, node_id)
+    }
+
+    /// The nodes added, without the promise's own directory.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.nodes.len() - 1
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How long the image would be now.
+    #[must_use]
+    pub fn image_len(&self) -> u64 {
+        let rows = HEADER_LEN + self.nodes.len() * ROW_LEN;
+        (rows + self.names.len() + self.ids.len()) as u64
+    }
+
+    fn add(&mut self, kind: NodeKind, path: &[u8], attr: NodeAttr, node_id: &[u8]) -> Result<()> {
+        let path = normalize(path, self.rule)?;
+        let entry = self
+            .admit(kind, &path, attr, node_id)
+            .map_err(|failure| failure.context(&shown(path.as_bytes())))?;
+        let number = u32::try_from(self.nodes.len()).expect("fewer than NODES_MAX nodes");
+        let hash = self.hash(entry.parent, path.name());
+        for (text, table) in [(path.name(), &mut self.names), (node_id, &mut self.ids)] {
+            table.extend_from_slice(text);
+            table.push(0);
+        }
+        self.nodes.push(entry);
+        let Self {
+            by_name,
+            nodes,
+            names,
+            hasher,
+            ..
+        } = self;
+        by_name.insert_unique(hash, number, |number| {
+            let entry = &nodes[*number as usize];
+            hasher.hash_one((entry.parent, text(names, entry.name_at, entry.name_len)))
+        });
+        Ok(())
+    }
+
+    /// The entry for a node that may be added; changes nothing.
+    fn admit(
+        &self,
+        kind: NodeKind,
+        path: &RelativePath,
+        attr: NodeAttr,
+        node_id: &[u8],
+    ) -> Result<Entry> {
+        attr.check(kind)?;
+        if node_id.is_empty() || node_id.contains(&0) || node_id.len() > NODE_ID_LEN_MAX {
+            return Err(Failure::invalid(format!(
+                "a node id has 1 to {NODE_ID_LEN_MAX} bytes without NUL"
+            )));
+        }
+        let parent = self.directory(path.parent())?;
+        if self.find(parent, path.name()).is_some() {
+            return Err(Failure::already_exists("this path was added before"));
+        }
+        let growth = ROW_LEN + path.name().len() + 1 + node_id.len() + 1;
+        room_for(self.nodes.len(), self.image_len(), growth as u64)?;
+        let parent_path_len = usize::from(self.nodes[parent as usize].path_len);
+        Ok(Entry {
+            parent,
+            name_at: small(self.names.len()),
+            id_at: small(self.ids.len()),
+            name_len: small(path.name().len()),
+            id_len: small(node_id.len()),
+            path_len: small(path_len(parent_path_len, path.name().len())),
+            kind,
+            attr,
+        })
+    }
+
+    /// The number of the directory at a normalized path, which may be the empty one.
+    fn directory(&self, path: &[u8]) -> Result<u32> {
+        if path.is_empty() {
+            return Ok(ROOT);
+        }
+        let found = path
+            .split(|byte| *byte == b'/')
+            .try_fold(ROOT, |parent, name| self.find(parent, name));
+        match found {
+            Some(number) if self.nodes[number as usize].kind == NodeKind::Directory => Ok(number),
+            Some(_) => Err(Failure::not_found(format!(
+                "{} was added as a file, not as a directory",
+                shown(path)
+            ))),
+            None => Err(Failure::not_found(format!(
+                "add its directory {} first",
+                shown(path)
+            ))),
+        }
+    }
+
+    fn find(&self, parent: u32, name: &[u8]) -> Option<u32> {
+        let found = self.by_name.find(self.hash(parent, name), |number| {
+            let entry = &self.nodes[*number as usize];
+            entry.parent == parent && self.name(entry) == name
+        });
+        found.copied()
+    }
+
+    fn hash(&self, parent: u32, name: &[u8]) -> u64 {
+        self.hasher.hash_one((parent, name))
+    }
+
+    pub(super) fn name(&self, entry: &Entry) -> &[u8] {
+        text(&self.names, entry.name_at, entry.name_len)
+    }
+
+    pub(super) fn node_id(&self, entry: &Entry) -> &[u8] {
+        text(&self.ids, entry.id_at, entry.id_len)
+    }
+
+    pub(super) fn names_len(&self) -> u64 {
+        self.names.len() as u64
+    }
+
+    pub(super) fn ids_len(&self) -> u64 {
+        self.ids.len() as u64
+    }
+
+    /// Whether there is a name that is not UTF-8. (NUL and the like are UTF-8, and no character
+    /// reaches over them, so all names are UTF-8 exactly if the whole buffer is.)
+    pub(super) fn has_byte_names(&self) -> bool {
+        self.rule == PathRule::Bytes && std::str::from_utf8(&self.names).is_err()
+    }
+}
+
+/// Whether an image of so many nodes and bytes can take one more node.
+fn room_for(nodes: usize, image_len: u64, growth: u64) -> Result<()> {
+    if nodes >= NODES_MAX as usize || image_len + growth > IMAGE_LEN_MAX {
+        return Err(Failure::unavailable(format!(
+            "the promise is full with {nodes} nodes; commit what there is and begin another"
+        )));
+    }
+    Ok(())
+}
+
+fn text(table: &[u8], at: u32, len: u16) -> &[u8] {
+    let start = at as usize;
+    &table[start..start + usize::from(len)]
+}
+
+fn shown(path: &[u8]) -> String {
+    format!("{:?}", String::from_utf8_lossy(path))
+}
+
+/// A length that the limits keep small.
+fn small<T: TryFrom<usize, Error: std::fmt::Debug>>(len: usize) -> T {
+    T::try_from(len).expect("the limits keep lengths and offsets small")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! How an arena is cut into slots.
+//!
+//! Small slots come first, then large ones; a slot's number tells its place and its capacity. The
+//! geometry travels in the hello frame, so the receiver checks it before it maps anything.
+
+use std::ops::Range;
+
+use fuse_promise_core::limits::{ARENA_LEN_MAX, READ_LEN_MAX};
+use fuse_promise_core::{Failure, Result};
+
+/// Lengths in bytes, whole pages; a class with count 0 has no slots, whatever its length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Geometry {
+    pub small_len: u32,
+    pub small_count: u32,
+    pub large_len: u32,
+    pub large_count: u32,
+}
+
+impl Geometry {
+    /// Refuses slots that are not whole pages or over the largest read, and arenas that are empty
+    /// or too large.
+    pub fn check(&self) -> Result<()> {
+        let page = rustix::param::page_size();
+        for len in [self.small_len, self.large_len] {
+            let whole_pages = len > 0 && (len as usize).is_multiple_of(page);
+            // A page of 64 KiB still has to fit, whatever the largest read is.
+            if !whole_pages || len > READ_LEN_MAX.max(page as u32) {
+                return Err(Failure::invalid(format!(
+                    "slots of {len} bytes; they must be whole pages of {page}, up to {READ_LEN_MAX}"
+                )));
+            }
+        }
+        if self.total_len() == 0 || self.total_len() > ARENA_LEN_MAX {
+            return Err(Failure::invalid(format!(
+                "an arena of {} bytes; it must have 1 to {ARENA_LEN_MAX}",
+                self.total_len()
+            )));
+        }
+        Ok(())
+    }
+
+    #[must_use]
+    pub fn slot_count(&self) -> u32 {
+        self.small_count.saturating_add(self.large_count)
+    }
+
+    /// Products of two 32-bit numbers and their sum: no overflow in 64 bits but for the absurd,
+    /// which saturates and is refused.
+    #[must_use]
+    pub fn total_len(&self) -> u64 {
+        let small = u64::from(self.small_len) * u64::from(self.small_count);
+        let large = u64::from(self.large_len) * u64::from(self.large_count);
+        small.saturating_add(large)
+    }
+
+    /// Where a slot lies in the arena.
+    #[must_use]
+    pub fn slot(&self, slot: u32) -> Option<Range<u64>> {
+        let (before, place, len) = if slot < self.small_count {
+            (0, slot, self.small_len)
+        } else {
+            let small = u64::from(self.small_len) * u64::from(self.small_count);
+            (small, slot - self.small_count, self.large_len)
+        };
+        if slot >= self.slot_count() {
+            return None;
+        }
+        let start = before + u64::from(place) * u64::from(len);
+        Some(start..start + u64::from(len))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: Geometry = Geometry {
+        small_len: 128 << 10,
+        small_count: 3,
+        large_len: 1 << 20,
+        large_count: 2,
+    };
+
+    #[test]
+    fn slots_lie_one_behind_the_other() {
+        assert_eq!(GOOD.check(), Ok(()));
+        let mut end = 0;
+        for slot in 0..GOOD.slot_count() {
+            let range = GOOD.slot(slot).expect("within the count");
+            assert_eq!(range.start, end);
+            end = range.end;
+        }
+        assert_eq!(end, GOOD.total_len());
+        assert_eq!(GOOD.slot(GOOD.slot_count()), None);
+        assert_eq!(GOOD.slot(u32::MAX), None);
+    }
+
+    #[test]
+    fn one_class_may_be_empty_but_not_both() {
+        for (small_count, large_count, fine) in [(0, 1, true), (1, 0, true), (0, 0, false)] {
+            let geometry = Geometry {
+                small_count,
+                large_count,
+                ..GOOD
+            };
+            assert_eq!(geometry.check().is_ok(), fine);
+        }
+    }
+
+    #[test]
+    fn lengths_that_no_read_needs_are_refused() {
+        for small_len in [0, 1, 4095, 4097, 2 << 20, u32::MAX] {
+            let geometry = Geometry { small_len, ..GOOD };
+            assert!(geometry.check().is_err(), "{small_len}");
+        }
+        for large_len in [0, 100, (1 << 20) + 4096, u32::MAX] {
+            let geometry = Geometry { large_len, ..GOOD };
+            assert!(geometry.check().is_err(), "{large_len}");
+        }
+    }
+
+    #[test]
+    fn counts_that_overflow_are_refused() {
+        for small_count in [1 << 20, u32::MAX] {
+            let geometry = Geometry {
+                small_count,
+                ..GOOD
+            };
+            assert!(geometry.check().is_err(), "{small_count}");
+        }
+        let absurd = Geometry {
+            small_len: u32::MAX,
+            small_count: u32::MAX,
+            large_len: u32::MAX,
+            large_count: u32::MAX,
+        };
+        assert!(absurd.check().is_err());
+    }
+}
