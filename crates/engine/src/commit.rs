@@ -1,0 +1,153 @@
+//! Commit: the boundary where a built tree becomes visible. Everything is checked
+//! before anything changes, and the provider hears of the promise before its
+//! first reader can.
+
+use std::sync::Arc;
+
+use fuse_promise_core::failure::{Failure, Result};
+use fuse_promise_core::ids::{Inode, PromiseNumber, ProviderNumber, Token};
+use fuse_promise_core::words::CachePolicy;
+use fuse_promise_wire::{MappedImage, SessionEvent, ToProvider};
+use rustix::fd::OwnedFd;
+
+use crate::engine::Engine;
+use crate::observe::EngineEvent;
+use crate::promise::Promise;
+use crate::session::Session;
+
+/// What the provider says about a commit besides the image.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CommitOptions {
+    /// Chosen by the client; comes back in the Committed event.
+    pub commit_id: u64,
+    /// Overrides the daemon's policy for this promise.
+    pub cache_policy: Option<CachePolicy>,
+    /// Bytes the caller has for the promise's path with its NUL; a commit whose
+    /// path does not fit is refused.
+    pub path_capacity: Option<u64>,
+}
+
+impl Engine {
+    /// Takes a sealed image and makes it visible as the next promise.
+    ///
+    /// # Errors
+    /// `Permission` for a wrong token, `InvalidArgument` for a bad image or a path
+    /// that does not fit, `Unavailable` at a limit, `ProviderGone` when the session
+    /// has ended. Nothing has changed then.
+    pub fn commit(
+        &self,
+        provider: ProviderNumber,
+        token: &Token,
+        image: OwnedFd,
+        options: CommitOptions,
+    ) -> Result<PromiseNumber> {
+        let session = self.session(provider)?;
+        session.check_token(token)?;
+        if session.has_ended() {
+            return Err(gone(provider));
+        }
+        let image = MappedImage::open(image)?;
+        let charge = session.account.charge(image.len() as u64)?;
+        let image = self.segments.place(image)?;
+        let number = self.take_number(&options)?;
+        let policy = options.cache_policy.unwrap_or(self.options.cache_policy);
+        let promise = Promise::new(number, Arc::clone(&session), policy, image, charge);
+        self.publish(&session, promise, options.commit_id);
+        // The session may have ended before the promise was in the catalog, and
+        // then nobody else has marked it.
+        if session.has_ended() {
+            self.withdraw(number);
+            return Err(gone(provider));
+        }
+        Ok(number)
+    }
+
+    /// Destroys a promise: it leaves the listing at once, open files go on to be
+    /// served while their provider lives.
+    pub fn destroy(&self, number: PromiseNumber) -> Result<()> {
+        let promise = self.catalog.unlist(number);
+        let promise = promise.ok_or_else(|| not_listed(number))?;
+        promise.destroy();
+        promise.session.notify(&ToProvider::Event {
+            event: SessionEvent::Destroyed,
+            promise: number.0,
+            argument: 0,
+        });
+        let name = number.id().into_bytes();
+        self.notifier.entry_gone(Inode::ROOT, name);
+        self.observer.event(EngineEvent::PromiseRemoved(number));
+        self.free_if_unused(number);
+        Ok(())
+    }
+
+    /// The image of a promise, sealed, as the provider could commit it again.
+    pub fn image(&self, number: PromiseNumber) -> Result<OwnedFd> {
+        let promise = self.catalog.listed(number);
+        let promise = promise.ok_or_else(|| not_listed(number))?;
+        promise.image_fd()
+    }
+
+    /// Frees an unlisted promise once nobody has it open, and tells its provider
+    /// that no more reads will come.
+    pub(crate) fn free_if_unused(&self, number: PromiseNumber) {
+        let Some(promise) = self.catalog.get(number) else {
+            return;
+        };
+        if self.catalog.free_if_unused(number) {
+            promise.session.notify(&ToProvider::Event {
+                event: SessionEvent::Released,
+                promise: number.0,
+                argument: 0,
+            });
+        }
+    }
+
+    fn take_number(&self, options: &CommitOptions) -> Result<PromiseNumber> {
+        let mut numbers = self.numbers.lock();
+        if let Some(capacity) = options.path_capacity {
+            let path = self.promise_path(numbers.peek_promise()?);
+            let needed = path.as_os_str().len() as u64 + 1;
+            if needed > capacity {
+                return Err(Failure::invalid(format!(
+                    "the path {} needs {needed} bytes with its NUL, the buffer has {capacity}",
+                    path.display()
+                )));
+            }
+        }
+        numbers.take_promise()
+    }
+
+    fn publish(&self, session: &Session, promise: Promise, commit_id: u64) {
+        let number = promise.number;
+        // Through the same channel as the reads, and so before any of them.
+        session.notify(&ToProvider::Event {
+            event: SessionEvent::Committed,
+            promise: number.0,
+            argument: commit_id,
+        });
+        let nodes = promise.view().node_count();
+        self.catalog.insert(Arc::new(promise));
+        tracing::info!(
+            promise = number.id(),
+            provider = session.number().0,
+            nodes,
+            "promise committed"
+        );
+        self.observer.event(EngineEvent::PromiseAdded(number));
+    }
+
+    fn withdraw(&self, number: PromiseNumber) {
+        if self.catalog.unlist(number).is_some() {
+            self.observer.event(EngineEvent::PromiseRemoved(number));
+            self.free_if_unused(number);
+        }
+    }
+}
+
+fn gone(provider: ProviderNumber) -> Failure {
+    Failure::provider_gone(format!("the session of provider {} has ended", provider.0))
+}
+
+fn not_listed(number: PromiseNumber) -> Failure {
+    Failure::not_found(format!("there is no promise {}", number.id()))
+}

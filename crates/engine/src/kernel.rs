@@ -1,0 +1,113 @@
+//! Telling the kernel that something it has cached is gone.
+//!
+//! A notification can block in the kernel until a request that holds the same
+//! inode has been answered, so none is ever sent from a thread that answers
+//! requests: all go through one queue and one thread of their own.
+
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, RwLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use fuse_promise_core::ids::Inode;
+
+/// The mounted file system as the engine sees it. Called on the notifier's
+/// thread only; a call may block.
+pub trait Kernel: Send + Sync + 'static {
+    /// The name is no longer in the directory.
+    fn entry_gone(&self, parent: Inode, name: &[u8]);
+    /// What the kernel holds of the node's bytes and attributes is stale.
+    fn pages_stale(&self, inode: Inode);
+}
+
+/// How long a caller waits for the kernel to have forgotten a name. It takes
+/// microseconds; the bound is for a kernel that is itself stuck.
+const TOLD_WITHIN: Duration = Duration::from_secs(2);
+
+enum Notice {
+    EntryGone {
+        parent: Inode,
+        name: Vec<u8>,
+        told: Option<SyncSender<()>>,
+    },
+    PagesStale(Inode),
+    Stop,
+}
+
+/// The queue to the notifier's thread.
+pub(crate) struct Notifier {
+    queue: Sender<Notice>,
+    kernel: Arc<RwLock<Option<Arc<dyn Kernel>>>>,
+}
+
+impl Notifier {
+    pub(crate) fn start() -> std::io::Result<(Self, JoinHandle<()>)> {
+        let (queue, notices) = channel();
+        let kernel = Arc::new(RwLock::new(None));
+        let seen_by_thread = Arc::clone(&kernel);
+        let thread = std::thread::Builder::new()
+            .name("fp-notifier".into())
+            .spawn(move || run(&notices, &seen_by_thread))?;
+        Ok((Self { queue, kernel }, thread))
+    }
+
+    /// Sets or replaces the mount that is told.
+    pub(crate) fn set_kernel(&self, kernel: Arc<dyn Kernel>) {
+        *self
+            .kernel
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(kernel);
+    }
+
+    /// Queues the notice and waits until the kernel has been told, so that a
+    /// name is gone for everybody when the call that removed it returns.
+    pub(crate) fn entry_gone(&self, parent: Inode, name: Vec<u8>) {
+        let (told, wait) = sync_channel(1);
+        let notice = Notice::EntryGone {
+            parent,
+            name,
+            told: Some(told),
+        };
+        if self.queue.send(notice).is_ok() && wait.recv_timeout(TOLD_WITHIN).is_err() {
+            tracing::warn!("the kernel did not take the removal of a name within {TOLD_WITHIN:?}");
+        }
+    }
+
+    /// As [`entry_gone`](Self::entry_gone), for threads that must not wait.
+    pub(crate) fn entry_gone_later(&self, parent: Inode, name: Vec<u8>) {
+        let told = None;
+        // A send fails only after stop(), when there is no mount to tell.
+        let _ = self.queue.send(Notice::EntryGone { parent, name, told });
+    }
+
+    pub(crate) fn pages_stale(&self, inode: Inode) {
+        let _ = self.queue.send(Notice::PagesStale(inode));
+    }
+
+    pub(crate) fn stop(&self) {
+        let _ = self.queue.send(Notice::Stop);
+    }
+}
+
+fn run(notices: &Receiver<Notice>, kernel: &RwLock<Option<Arc<dyn Kernel>>>) {
+    for notice in notices {
+        let mounted = kernel
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone();
+        match (notice, mounted) {
+            (Notice::Stop, _) => return,
+            (Notice::EntryGone { parent, name, told }, mounted) => {
+                if let Some(kernel) = mounted {
+                    kernel.entry_gone(parent, &name);
+                }
+                if let Some(told) = told {
+                    // The waiter may have given up.
+                    let _ = told.try_send(());
+                }
+            }
+            (Notice::PagesStale(inode), Some(kernel)) => kernel.pages_stale(inode),
+            (Notice::PagesStale(_), None) => {}
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Opening and releasing. A handle carries nothing but policy bits, so it means
+//! the same to a daemon that was started after the open.
+
+use std::sync::Arc;
+
+use fuse_promise_core::attr::NodeKind;
+use fuse_promise_core::ids::Inode;
+use fuse_promise_core::words::{CachePolicy, NodeState};
+use rustix::io::Errno;
+
+use crate::engine::Engine;
+use crate::promise::Promise;
+
+/// How the kernel is to treat an open file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opened {
+    /// What reads of this open file hand back to [`Engine::read`].
+    pub handle: u64,
+    /// Reads go straight to the provider, with the reader's own ranges.
+    pub direct_io: bool,
+    /// Pages the kernel already has of the file stay valid.
+    pub keep_cache: bool,
+}
+
+/// Handle bit: the kernel keeps pages for this open file, so a READ must never
+/// be answered short (it would cut the inode's size).
+pub(crate) const HANDLE_CACHED: u64 = 1;
+
+impl Engine {
+    /// Opens a file for reading, and counts it.
+    ///
+    /// # Errors
+    /// EROFS for anything but reading, EISDIR, ENOENT, and EIO if the provider
+    /// is gone and nothing can serve the file.
+    pub fn open(&self, inode: Inode, wants_write: bool) -> Result<Opened, i32> {
+        let (promise, row) = self.count_open(inode)?;
+        let refused = match promise.view().row(row).map(|node| node.kind) {
+            Some(NodeKind::File) if wants_write => Some(Errno::ROFS),
+            Some(NodeKind::File) if !can_serve(&promise) => Some(Errno::IO),
+            Some(NodeKind::File) => None,
+            Some(NodeKind::Directory) => Some(Errno::ISDIR),
+            Some(NodeKind::Symlink) => Some(Errno::LOOP),
+            None => Some(Errno::NOENT),
+        };
+        if let Some(errno) = refused {
+            self.count_release(&promise);
+            return Err(errno.raw_os_error());
+        }
+        promise.note_opened(row);
+        let cached = promise.policy == CachePolicy::ReadThrough && !promise.ends_early(row);
+        Ok(Opened {
+            handle: if cached { HANDLE_CACHED } else { 0 },
+            direct_io: !cached,
+            keep_cache: cached,
+        })
+    }
+
+    /// Counts an open directory, so that a destroyed promise stays listable for
+    /// those who are in the middle of it.
+    pub fn open_directory(&self, inode: Inode) -> Result<(), i32> {
+        if inode != Inode::ROOT {
+            self.count_open(inode)?;
+        }
+        Ok(())
+    }
+
+    /// Counts the close of a file or directory.
+    pub fn release(&self, inode: Inode) {
+        if let Ok((promise, _)) = self.find(inode) {
+            self.count_release(&promise);
+        }
+    }
+
+    fn count_open(&self, inode: Inode) -> Result<(Arc<Promise>, fuse_promise_core::ids::Row), i32> {
+        let (number, row) = inode.split().ok_or(Errno::NOENT.raw_os_error())?;
+        let promise = self.catalog.get_and_count_open(number);
+        Ok((promise.ok_or(Errno::NOENT.raw_os_error())?, row))
+    }
+
+    fn count_release(&self, promise: &Promise) {
+        if promise.count_release() {
+            self.free_if_unused(promise.number);
+        }
+    }
+}
+
+/// Whether reads of the promise can have an answer other than an error.
+fn can_serve(promise: &Promise) -> bool {
+    promise.state() != NodeState::ProviderGone && !promise.session.has_ended()
+}

@@ -1,0 +1,31 @@
+//! What the daemon decides once, at its start.
+
+use std::time::Duration;
+
+use fuse_promise_core::words::CachePolicy;
+use fuse_promise_wire::RuntimeDir;
+
+/// Settings of an [`Engine`](crate::Engine); they do not change while it runs.
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    /// Where the numbers file lies, and below which the mount is.
+    pub runtime_dir: RuntimeDir,
+    /// Policy of promises whose provider named none.
+    pub cache_policy: CachePolicy,
+    /// How long a provider may show no sign of life while it owes an answer.
+    pub read_timeout: Duration,
+    /// How long promises stay listed after their provider vanished.
+    pub linger: Duration,
+}
+
+impl EngineOptions {
+    /// The defaults of design and man page: no-cache, 30 s, 300 s.
+    pub fn new(runtime_dir: RuntimeDir) -> Self {
+        Self {
+            runtime_dir,
+            cache_policy: CachePolicy::NoCache,
+            read_timeout: Duration::from_secs(30),
+            linger: Duration::from_secs(300),
+        }
+    }
+}

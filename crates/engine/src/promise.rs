@@ -1,0 +1,172 @@
+//! One committed promise: its image, whose it is, and the few things about it
+//! that change.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use fuse_promise_core::failure::Result;
+use fuse_promise_core::ids::{Inode, PromiseNumber, Row};
+use fuse_promise_core::image::ImageView;
+use fuse_promise_core::words::{CachePolicy, NodeState};
+use fuse_promise_wire::ImageBytes;
+use rustix::fd::OwnedFd;
+
+use crate::account::Charge;
+use crate::session::Session;
+use crate::sync::Mutex;
+
+/// A committed tree. The image never changes; state, open counts and what was
+/// learned about single nodes do.
+pub struct Promise {
+    pub(crate) number: PromiseNumber,
+    pub(crate) session: Arc<Session>,
+    pub(crate) policy: CachePolicy,
+    image: ImageBytes,
+    _charge: Charge,
+    provider_gone: AtomicBool,
+    destroyed: AtomicBool,
+    opens: AtomicU64,
+    lookups: AtomicU64,
+    nodes: Mutex<NodeNotes>,
+}
+
+/// What was learned about single nodes; empty for nearly all of them.
+#[derive(Default)]
+struct NodeNotes {
+    /// Files whose content turned out to end before the declared size.
+    ends: HashMap<Row, u64>,
+    /// Files that were opened, so the kernel may hold pages of them.
+    opened: HashSet<Row>,
+}
+
+impl Promise {
+    pub(crate) fn new(
+        number: PromiseNumber,
+        session: Arc<Session>,
+        policy: CachePolicy,
+        image: ImageBytes,
+        charge: Charge,
+    ) -> Self {
+        Self {
+            number,
+            session,
+            policy,
+            image,
+            _charge: charge,
+            provider_gone: AtomicBool::new(false),
+            destroyed: AtomicBool::new(false),
+            opens: AtomicU64::new(0),
+            lookups: AtomicU64::new(0),
+            nodes: Mutex::new(NodeNotes::default()),
+        }
+    }
+
+    pub fn number(&self) -> PromiseNumber {
+        self.number
+    }
+
+    /// The tree; every node of it was checked at commit.
+    pub fn view(&self) -> ImageView<'_> {
+        ImageView::trusted(&self.image)
+    }
+
+    /// Bytes of the image.
+    pub(crate) fn image_len(&self) -> u64 {
+        self.image.len() as u64
+    }
+
+    /// The image as a sealed descriptor.
+    pub(crate) fn image_fd(&self) -> Result<OwnedFd> {
+        self.image.to_fd()
+    }
+
+    pub(crate) fn inode(&self, row: Row) -> Inode {
+        Inode::new(self.number, row)
+    }
+
+    /// The worst state among its files.
+    pub fn state(&self) -> NodeState {
+        if self.destroyed.load(Ordering::Acquire) {
+            NodeState::Destroyed
+        } else if self.provider_gone.load(Ordering::Acquire) {
+            NodeState::ProviderGone
+        } else {
+            NodeState::Available
+        }
+    }
+
+    /// Marks the provider as gone; true if it was not marked before.
+    pub(crate) fn lose_provider(&self) -> bool {
+        !self.provider_gone.swap(true, Ordering::AcqRel)
+    }
+
+    /// Marks the promise as destroyed; true for the one caller that did it.
+    pub(crate) fn destroy(&self) -> bool {
+        !self.destroyed.swap(true, Ordering::AcqRel)
+    }
+
+    pub(crate) fn count_open(&self) {
+        self.opens.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Counts a release; true when nothing is open any more.
+    pub(crate) fn count_release(&self) -> bool {
+        let before = self
+            .opens
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |opens| {
+                Some(opens.saturating_sub(1))
+            })
+            .unwrap_or_default();
+        before <= 1
+    }
+
+    pub(crate) fn opens(&self) -> u64 {
+        self.opens.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn count_lookup(&self) {
+        self.lookups.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn forget(&self, count: u64) {
+        let subtract = |lookups: u64| Some(lookups.saturating_sub(count));
+        let _ = self
+            .lookups
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, subtract);
+    }
+
+    pub(crate) fn lookups(&self) -> u64 {
+        self.lookups.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_opened(&self, row: Row) {
+        self.nodes.lock().opened.insert(row);
+    }
+
+    /// Files the kernel may hold pages of.
+    pub(crate) fn opened_rows(&self) -> Vec<Row> {
+        self.nodes.lock().opened.iter().copied().collect()
+    }
+
+    /// Notes that the content of a file ends at `end`; true the first time.
+    pub(crate) fn note_end(&self, row: Row, end: u64) -> bool {
+        self.nodes.lock().ends.insert(row, end).is_none()
+    }
+
+    /// Whether the file was found to end before its declared size.
+    pub(crate) fn ends_early(&self, row: Row) -> bool {
+        self.nodes.lock().ends.contains_key(&row)
+    }
+
+    /// The path of a node as people see it, for messages: `promise-7/a/b`.
+    pub(crate) fn display_path(&self, row: Row) -> String {
+        let path = self.view().path(row);
+        let mut shown = self.number.id();
+        if !path.is_empty() {
+            shown.push('/');
+            shown.push_str(&String::from_utf8_lossy(&path));
+        }
+        shown
+    }
+}

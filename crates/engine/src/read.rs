@@ -1,0 +1,79 @@
+//! The first step of a read: find the node, cap the range, decide who answers.
+
+use fuse_promise_core::failure::Failure;
+use fuse_promise_core::ids::Inode;
+use fuse_promise_core::range;
+use fuse_promise_core::status::Status;
+use fuse_promise_core::words::NodeState;
+
+use crate::engine::Engine;
+use crate::open::HANDLE_CACHED;
+use crate::session::{LARGE_LEN, Waiter, Want};
+
+/// A READ of the kernel.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadRequest {
+    pub inode: Inode,
+    /// What [`Engine::open`] gave out for this open file.
+    pub handle: u64,
+    /// Bytes from the start of the file.
+    pub offset: u64,
+    /// Bytes wanted; at most 1 MiB, the largest READ that is negotiated.
+    pub length: u32,
+    /// The reading thread; 0 if it is in another pid namespace.
+    pub tid: u32,
+}
+
+/// Where the answer goes. It is answered exactly once: both methods take it.
+pub trait ReadReply: Send {
+    /// The bytes; fewer than asked only at the end of the file.
+    fn data(self: Box<Self>, bytes: &[u8]);
+    /// An errno value.
+    fn error(self: Box<Self>, errno: i32);
+}
+
+impl Engine {
+    /// Answers a read, now or later, from whichever thread knows the answer.
+    /// Never waits.
+    pub fn read(&self, request: ReadRequest, reply: Box<dyn ReadReply>) {
+        let (promise, row) = match self.find(request.inode) {
+            Ok(found) => found,
+            Err(errno) => return reply.error(errno),
+        };
+        let Some(node) = promise.view().row(row) else {
+            return reply.error(Status::NotFound.errno());
+        };
+        let wanted = request.length.min(LARGE_LEN);
+        let length = range::clamp(request.offset, wanted, node.attr.size);
+        if length == 0 {
+            return reply.data(&[]);
+        }
+        if promise.state() == NodeState::ProviderGone {
+            return reply.error(Status::ProviderGone.errno());
+        }
+        let cached = request.handle & HANDLE_CACHED != 0;
+        let want = Want {
+            promise: promise.number.0,
+            row,
+            offset: request.offset,
+            length,
+            tid: request.tid,
+        };
+        let session = promise.session.clone();
+        let waiter = Waiter {
+            reply,
+            promise,
+            cached,
+        };
+        if let Err((waiter, failure)) = session.request(want, waiter) {
+            refuse(waiter, &failure);
+        }
+    }
+}
+
+/// Answers a reader whose read could not even be queued.
+fn refuse(waiter: Waiter, failure: &Failure) {
+    let path = waiter.promise.number.id();
+    tracing::debug!(promise = path, "read refused: {failure}");
+    waiter.reply.error(failure.status.errno());
+}

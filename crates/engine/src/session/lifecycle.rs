@@ -1,0 +1,258 @@
+//! How sessions begin and end, and what their end means for their promises.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fuse_promise_core::failure::{Failure, Result};
+use fuse_promise_core::ids::{Inode, ProviderNumber, Token};
+use fuse_promise_core::limits;
+use fuse_promise_core::status::Status;
+use fuse_promise_wire::{Channel, SessionEvent, ToProvider};
+
+use super::{Client, ProviderConfig, Registration, Session};
+use crate::engine::Engine;
+use crate::observe::EngineEvent;
+use crate::promise::Promise;
+
+/// Why a session ends.
+#[derive(Debug)]
+pub(crate) enum Ending {
+    ChannelClosed,
+    ProcessEnded,
+    /// The provider broke the protocol; the text says how.
+    Faulty(String),
+    /// The provider said good-bye.
+    Unregistered,
+    /// The daemon stops.
+    Stopping,
+}
+
+impl Engine {
+    /// Opens a session for a provider.
+    ///
+    /// # Errors
+    /// `Unavailable` when the limit of providers or the system's file descriptors
+    /// are used up; nothing changes for those already there.
+    pub fn register(&self, client: Client, config: ProviderConfig) -> Result<Registration> {
+        check_config(&config)?;
+        self.check_room_for_provider()?;
+        let number = self.numbers.lock().take_provider()?;
+        let timeout = self.options.read_timeout;
+        let pump = Arc::clone(&self.pump);
+        let (session, registration) = Session::open(number, client, config, timeout, pump)?;
+        let session = Arc::new(session);
+        self.write_sessions().insert(number, Arc::clone(&session));
+        if let Err(error) = self.pump.watch(&session) {
+            self.write_sessions().remove(&number);
+            return Err(Failure::unavailable(format!(
+                "the provider's channel cannot be watched: {error}"
+            )));
+        }
+        tracing::info!(
+            provider = number.0,
+            pid = session.pid(),
+            program = session.program(),
+            "provider registered"
+        );
+        self.observer.event(EngineEvent::ProviderAdded(number));
+        Ok(registration)
+    }
+
+    /// Ends a session at its provider's wish: its promises leave the listing, and
+    /// reads of files still open fail.
+    pub fn unregister(&self, provider: ProviderNumber, token: &Token) -> Result<()> {
+        let session = self.session(provider)?;
+        session.check_token(token)?;
+        self.end_session(&session, Ending::Unregistered);
+        Ok(())
+    }
+
+    /// The session of this number.
+    pub(crate) fn session(&self, provider: ProviderNumber) -> Result<Arc<Session>> {
+        let session = self.read_sessions().get(&provider).cloned();
+        session.ok_or_else(|| Failure::not_found(format!("there is no provider {}", provider.0)))
+    }
+
+    /// A live session and its channel.
+    pub(super) fn session_with_channel(
+        &self,
+        provider: ProviderNumber,
+    ) -> Option<(Arc<Session>, Arc<Channel>)> {
+        let session = self.read_sessions().get(&provider).cloned()?;
+        let channel = session.traffic.lock().channel().cloned()?;
+        Some((session, channel))
+    }
+
+    /// Ends a session: its readers are answered at once, and its promises are
+    /// marked or taken away. Ending one that has ended does nothing.
+    pub(crate) fn end_session(&self, session: &Arc<Session>, ending: Ending) {
+        let ended = session.traffic.lock().end();
+        let Some((link, waiters)) = ended else { return };
+        let number = session.number();
+        if let Ending::Unregistered = ending {
+            let last_word = ToProvider::Event {
+                event: SessionEvent::Ended,
+                promise: 0,
+                argument: 0,
+            };
+            // Best effort: the provider learns the same from the call's reply.
+            let _ = link.channel.send(&last_word.encode());
+        }
+        self.pump.unwatch(&*link.channel);
+        link.channel.shutdown();
+        if let Some(process) = &link.process {
+            self.pump.unwatch(process);
+        }
+        let failed = waiters.len();
+        for waiter in waiters {
+            waiter.reply.error(Status::ProviderGone.errno());
+        }
+        self.log_ending(session, &ending, failed);
+        match ending {
+            Ending::Unregistered => self.remove_session(number),
+            Ending::Stopping => {}
+            Ending::ChannelClosed | Ending::ProcessEnded | Ending::Faulty(_) => {
+                self.lose_provider(number);
+            }
+        }
+    }
+
+    fn log_ending(&self, session: &Session, ending: &Ending, failed: usize) {
+        let (provider, program) = (session.number().0, session.program());
+        match ending {
+            Ending::Faulty(reason) => {
+                self.count_faulty_session();
+                tracing::warn!(
+                    provider,
+                    program,
+                    failed,
+                    "provider session closed: it {reason}"
+                );
+            }
+            Ending::ChannelClosed | Ending::ProcessEnded => {
+                tracing::info!(provider, program, failed, "provider gone");
+            }
+            Ending::Unregistered => tracing::info!(provider, program, "provider unregistered"),
+            Ending::Stopping => {}
+        }
+    }
+
+    /// The provider vanished: its promises stay listed for a while, and every
+    /// read of them has the same answer.
+    fn lose_provider(&self, number: ProviderNumber) {
+        let promises = self.catalog.of_provider(number);
+        for promise in &promises {
+            if promise.lose_provider() {
+                self.drop_pages(promise);
+                self.observer
+                    .event(EngineEvent::PromiseChanged(promise.number));
+            }
+        }
+        if promises.is_empty() {
+            self.remove_session(number);
+            return;
+        }
+        self.observer.event(EngineEvent::ProviderChanged(number));
+        self.pump.linger(number, self.options.linger);
+    }
+
+    /// The kernel's pages of the promise go, or a reader could still get bytes of
+    /// it by chance.
+    fn drop_pages(&self, promise: &Promise) {
+        for row in promise.opened_rows() {
+            self.notifier.pages_stale(promise.inode(row));
+        }
+    }
+
+    /// A lost provider's time in the listing is over.
+    pub(super) fn end_lingering(&self, number: ProviderNumber) {
+        let session = self.read_sessions().get(&number).cloned();
+        if session.is_some_and(|session| session.has_ended()) {
+            self.remove_session(number);
+        }
+    }
+
+    /// Takes a session out, and its promises out of the listing.
+    fn remove_session(&self, number: ProviderNumber) {
+        for promise in self.catalog.of_provider(number) {
+            if self.catalog.unlist(promise.number).is_none() {
+                continue;
+            }
+            promise.lose_provider();
+            let name = promise.number.id().into_bytes();
+            self.notifier.entry_gone_later(Inode::ROOT, name);
+            self.drop_pages(&promise);
+            self.observer
+                .event(EngineEvent::PromiseRemoved(promise.number));
+            self.free_if_unused(promise.number);
+        }
+        let removed = self.write_sessions().remove(&number);
+        if let Some(session) = removed {
+            self.keep_counters(&session);
+            self.observer.event(EngineEvent::ProviderRemoved(number));
+        }
+    }
+
+    /// One tick of the pump: deadlines, then idle pages. True while ticks are needed.
+    pub(super) fn tick(&self, now: u64) -> bool {
+        let mut needed = false;
+        for session in self.all_sessions() {
+            let (waiters, requests) = session.traffic.lock().overdue(now, session.patience);
+            for request in requests {
+                session.notify(&ToProvider::Cancel { request });
+            }
+            for waiter in waiters {
+                tracing::warn!(
+                    provider = session.number().0,
+                    promise = waiter.promise.number.id(),
+                    "a read was not answered in time"
+                );
+                waiter.reply.error(Status::Timeout.errno());
+            }
+            needed |= session.traffic.lock().tick_idle(now);
+        }
+        needed
+    }
+
+    /// Whether any session needs ticks now.
+    pub(super) fn needs_ticks(&self) -> bool {
+        let now = self.pump.now();
+        let sessions = self.all_sessions();
+        sessions
+            .iter()
+            .any(|session| session.traffic.lock().tick_idle(now))
+    }
+
+    fn check_room_for_provider(&self) -> Result<()> {
+        let present = self.read_sessions().len();
+        if present < limits::PROVIDERS_MAX {
+            return Ok(());
+        }
+        Err(Failure::unavailable(format!(
+            "{present} providers are registered, which is the limit; unregister one first"
+        )))
+    }
+}
+
+impl Session {
+    /// Whether the provider owes an answer to anything.
+    pub(super) fn owes_answers(&self) -> bool {
+        self.traffic.lock().in_flight() > 0
+    }
+}
+
+fn check_config(config: &ProviderConfig) -> Result<()> {
+    let concurrent = config.max_concurrent_reads;
+    if concurrent == 0 || concurrent > limits::CONCURRENT_READS_MAX {
+        return Err(Failure::invalid(format!(
+            "max_concurrent_reads is {concurrent}; it must be from 1 to {}",
+            limits::CONCURRENT_READS_MAX
+        )));
+    }
+    if config.read_timeout == Some(Duration::ZERO) {
+        return Err(Failure::invalid(
+            "read_timeout_ms is 0; leave it out to get the daemon's timeout",
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,294 @@
+//! A provider session: the process that answers for its promises, the channel to
+//! it, and the memory both share. It lives as long as its channel and the process
+//! that registered it.
+
+mod complete;
+mod in_flight;
+mod lifecycle;
+mod pump;
+mod queue;
+mod slots;
+#[cfg(test)]
+mod tests;
+mod traffic;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use fuse_promise_core::failure::{Failure, Result};
+use fuse_promise_core::ids::{ProviderNumber, Token};
+use fuse_promise_core::words::ProviderState;
+use fuse_promise_wire::{Arena, Channel, PROTOCOL_VERSION, SendOutcome, ToProvider};
+use rustix::fd::OwnedFd;
+
+use crate::account::Account;
+use crate::sync::Mutex;
+pub(crate) use in_flight::{Waiter, Want};
+pub(crate) use lifecycle::Ending;
+pub(crate) use pump::Pump;
+pub(crate) use slots::LARGE_LEN;
+use slots::Slots;
+pub(crate) use traffic::Counters;
+use traffic::{Link, Outgoing, Placed, Refusal, Traffic};
+
+/// Who registers a provider, as the transport vouches for it.
+#[derive(Debug)]
+pub struct Client {
+    pub pid: u32,
+    pub uid: u32,
+    /// What to show for it; the name of the program.
+    pub program: String,
+    /// Becomes readable when the process ends; None where it cannot be had.
+    pub process: Option<OwnedFd>,
+}
+
+/// What a provider chose when it registered.
+#[derive(Debug, Clone, Copy)]
+pub struct ProviderConfig {
+    /// Read callbacks it runs at a time.
+    pub max_concurrent_reads: u32,
+    /// Its own read timeout instead of the daemon's.
+    pub read_timeout: Option<Duration>,
+}
+
+impl Default for ProviderConfig {
+    /// As every 1.0 provider: one read at a time, the daemon's timeout.
+    fn default() -> Self {
+        Self {
+            max_concurrent_reads: 1,
+            read_timeout: None,
+        }
+    }
+}
+
+/// What a registered provider gets.
+#[derive(Debug)]
+pub struct Registration {
+    pub provider: ProviderNumber,
+    pub token: Token,
+    pub channel: OwnedFd,
+    pub arena: OwnedFd,
+}
+
+/// Frames of this daemon to a session that was never resumed.
+const FIRST_EPOCH: u32 = 1;
+
+pub(crate) struct Session {
+    number: ProviderNumber,
+    token: Token,
+    pid: u32,
+    uid: u32,
+    program: String,
+    /// Deadline of a request, in ticks.
+    patience: u64,
+    /// The provider's Hello named our protocol version.
+    greeted: AtomicBool,
+    pump: Arc<Pump>,
+    /// What its promises hold.
+    pub(crate) account: Arc<Account>,
+    traffic: Mutex<Traffic>,
+}
+
+impl Session {
+    /// Makes channel and arena, and sends the daemon's Hello.
+    fn open(
+        number: ProviderNumber,
+        client: Client,
+        config: ProviderConfig,
+        default_timeout: Duration,
+        pump: Arc<Pump>,
+    ) -> Result<(Session, Registration)> {
+        let geometry = slots::geometry(config.max_concurrent_reads);
+        let (arena, arena_fd) = Arena::create(geometry)?;
+        let (channel, provider_end) = Channel::pair()?;
+        let hello = ToProvider::Hello {
+            protocol: PROTOCOL_VERSION,
+            epoch: FIRST_EPOCH,
+            geometry,
+        };
+        if channel.send(&hello.encode())? != SendOutcome::Sent {
+            return Err(Failure::unavailable(
+                "a fresh provider channel takes no frame; the system is out of socket memory",
+            ));
+        }
+        let token = Token(fresh_token()?);
+        let registration = Registration {
+            provider: number,
+            token,
+            channel: provider_end.into_fd(),
+            arena: arena_fd,
+        };
+        let link = Link {
+            channel: Arc::new(channel),
+            process: client.process,
+        };
+        let slots = Slots::new(arena, geometry);
+        let timeout = config.read_timeout.unwrap_or(default_timeout);
+        let session = Session {
+            number,
+            token,
+            pid: client.pid,
+            uid: client.uid,
+            program: client.program,
+            patience: pump::ticks(timeout),
+            greeted: AtomicBool::new(false),
+            pump,
+            account: Arc::default(),
+            traffic: Mutex::new(Traffic::new(FIRST_EPOCH, slots, geometry, link)),
+        };
+        Ok((session, registration))
+    }
+
+    pub(crate) fn number(&self) -> ProviderNumber {
+        self.number
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    pub(crate) fn uid(&self) -> u32 {
+        self.uid
+    }
+
+    pub(crate) fn program(&self) -> &str {
+        &self.program
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.traffic.lock().has_ended()
+    }
+
+    pub(crate) fn state(&self) -> ProviderState {
+        if self.has_ended() {
+            ProviderState::Disconnected
+        } else {
+            ProviderState::Live
+        }
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        self.traffic.lock().counters
+    }
+
+    /// Owed requests, queued reads, slots in use, unsent frames.
+    pub(crate) fn load(&self) -> [u64; 4] {
+        let traffic = self.traffic.lock();
+        [
+            traffic.in_flight(),
+            traffic.queued(),
+            traffic.slots_in_use(),
+            traffic.unsent(),
+        ]
+    }
+
+    /// Refuses a caller who does not hold the session's secret.
+    pub(crate) fn check_token(&self, token: &Token) -> Result<()> {
+        if self.token == *token {
+            return Ok(());
+        }
+        Err(Failure::permission(format!(
+            "the token is not that of provider {}",
+            self.number.0
+        )))
+    }
+
+    /// Sends a read to the provider or queues it. On refusal the reader comes
+    /// back, to be told why.
+    pub(crate) fn request(
+        &self,
+        want: Want,
+        waiter: Waiter,
+    ) -> std::result::Result<(), (Waiter, Failure)> {
+        let now = self.pump.now();
+        let placed = self.traffic.lock().place(want, waiter, now);
+        self.pump.arm();
+        match placed {
+            Placed::Send(outgoing) => self.send(outgoing),
+            Placed::Waits => {}
+            Placed::Refused(waiter, refusal) => return Err((waiter, self.refusal(refusal))),
+        }
+        Ok(())
+    }
+
+    fn refusal(&self, refusal: Refusal) -> Failure {
+        let number = self.number.0;
+        match refusal {
+            Refusal::Ended => Failure::provider_gone(format!("provider {number} is gone")),
+            Refusal::QueueFull => Failure::unavailable(format!(
+                "provider {number} has {} reads waiting already",
+                fuse_promise_core::limits::QUEUED_READS_MAX
+            )),
+        }
+    }
+
+    /// Tells the provider something, behind the frames already on their way.
+    pub(crate) fn notify(&self, frame: &ToProvider) {
+        let outgoing = Outgoing {
+            frame: frame.encode(),
+            request: None,
+        };
+        let outgoing = self.traffic.lock().in_turn(outgoing);
+        if let Some(outgoing) = outgoing {
+            self.send(outgoing);
+        }
+    }
+
+    /// Sends one frame without waiting. A full channel keeps it for later; a
+    /// closed one is noticed by the pump, which ends the session.
+    fn send(&self, outgoing: Outgoing) {
+        let channel = self.traffic.lock().channel().cloned();
+        let Some(channel) = channel else { return };
+        match channel.send(&outgoing.frame) {
+            Ok(SendOutcome::Sent | SendOutcome::Closed) => {}
+            Ok(SendOutcome::Full) => {
+                self.traffic.lock().keep_unsent(outgoing);
+                self.pump.want_writable(self.number, &channel, true);
+            }
+            // Out of socket memory, say: the request stays owed, and its deadline
+            // ends it if the provider is never asked.
+            Err(failure) => tracing::warn!(provider = self.number.0, "{failure}"),
+        }
+    }
+
+    /// The channel has room again: sends what waited.
+    fn flush(&self, channel: &Channel) {
+        loop {
+            let now = self.pump.now();
+            let Some(frame) = self.traffic.lock().first_unsent() else {
+                return self.rest(channel);
+            };
+            // The frame stays first in the outbox until it is sent, or a frame of
+            // another thread could overtake it.
+            match channel.send(&frame) {
+                Ok(SendOutcome::Sent) => self.traffic.lock().note_first_sent(now),
+                Ok(SendOutcome::Full | SendOutcome::Closed) => return,
+                Err(failure) => {
+                    return tracing::warn!(provider = self.number.0, "{failure}");
+                }
+            }
+        }
+    }
+
+    /// Stops waiting for room, unless a frame was kept in the meantime.
+    fn rest(&self, channel: &Channel) {
+        self.pump.want_writable(self.number, channel, false);
+        if self.traffic.lock().has_unsent() {
+            self.pump.want_writable(self.number, channel, true);
+        }
+    }
+
+    fn greeted(&self) -> bool {
+        self.greeted.load(Ordering::Acquire)
+    }
+}
+
+fn fresh_token() -> Result<[u8; 32]> {
+    let mut token = [0; 32];
+    let flags = rustix::rand::GetRandomFlags::empty();
+    match rustix::rand::getrandom(&mut token[..], flags) {
+        Ok(32) => Ok(token),
+        _ => Err(Failure::unavailable("the system gives no random numbers")),
+    }
+}

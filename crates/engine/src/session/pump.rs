@@ -1,0 +1,339 @@
+//! The thread that takes what providers say, and keeps the time.
+//!
+//! It waits in epoll for frames, for room in full channels and for the death of
+//! provider processes. Time is counted in its own ticks: a tick that comes late
+//! counts as one, and before each tick everything that lies in the channels is
+//! taken, so that neither a suspended machine nor a stopped daemon fails a read
+//! whose answer is already there. While nothing is owed there are no ticks, and
+//! the thread sleeps until something happens.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use fuse_promise_core::ids::ProviderNumber;
+use fuse_promise_wire::channel::RECV_LEN;
+use fuse_promise_wire::{Channel, RecvOutcome};
+use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::event::{EventfdFlags, Timespec, eventfd};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::io::Errno;
+
+use super::Session;
+use super::lifecycle::Ending;
+use crate::engine::Engine;
+use crate::sync::Mutex;
+
+/// Resolution of all deadlines. They are tens of seconds; a tenth of a second is
+/// exact enough and costs nothing while reads are in flight.
+const TICK: Duration = Duration::from_millis(100);
+/// Ticks that go on after the last need for them, so that a reader who reads now
+/// and then does not pay a wake-up of this thread for each read.
+const AFTERGLOW: u32 = 10;
+/// Frames taken from one provider before the others have a turn.
+const FRAMES_PER_TURN: usize = 16;
+/// Rounds of emptying channels before a tick; a bound against providers that
+/// send faster than they are read.
+const ROUNDS_BEFORE_TICK: usize = 64;
+
+/// Events taken from epoll at once.
+const EVENTS: usize = 64;
+
+/// A duration in ticks, at least one.
+pub(super) fn ticks(duration: Duration) -> u64 {
+    let ticks = duration.as_millis().div_ceil(TICK.as_millis());
+    u64::try_from(ticks).unwrap_or(u64::MAX).max(1)
+}
+
+/// What an epoll event is about: the low bit tells channel from process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Watched {
+    Wake,
+    Channel(ProviderNumber),
+    Process(ProviderNumber),
+}
+
+impl Watched {
+    fn data(self) -> EventData {
+        EventData::new_u64(match self {
+            Watched::Wake => 0,
+            Watched::Channel(ProviderNumber(number)) => number << 1,
+            Watched::Process(ProviderNumber(number)) => number << 1 | 1,
+        })
+    }
+
+    fn of(data: EventData) -> Self {
+        match data.u64() {
+            0 => Watched::Wake,
+            data if data & 1 == 0 => Watched::Channel(ProviderNumber(data >> 1)),
+            data => Watched::Process(ProviderNumber(data >> 1)),
+        }
+    }
+}
+
+/// What other threads share with the pump's thread.
+pub(crate) struct Pump {
+    epoll: OwnedFd,
+    wake: OwnedFd,
+    tick: AtomicU64,
+    /// Whether ticks are running; set by whoever makes them needed.
+    armed: AtomicBool,
+    stopping: AtomicBool,
+    /// Providers whose promises go away at a time, unless something else ends them.
+    lingering: Mutex<BTreeMap<(Instant, ProviderNumber), ()>>,
+}
+
+impl Pump {
+    pub(crate) fn new() -> std::io::Result<Self> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        epoll::add(&epoll, &wake, Watched::Wake.data(), EventFlags::IN)?;
+        Ok(Self {
+            epoll,
+            wake,
+            tick: AtomicU64::new(0),
+            armed: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+            lingering: Mutex::default(),
+        })
+    }
+
+    /// The present tick.
+    pub(crate) fn now(&self) -> u64 {
+        self.tick.load(Ordering::Relaxed)
+    }
+
+    /// Lets ticks run. Called after the request that needs them is in its table.
+    pub(crate) fn arm(&self) {
+        if !self.armed.load(Ordering::SeqCst) && !self.armed.swap(true, Ordering::SeqCst) {
+            self.wake_up();
+        }
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        self.wake_up();
+    }
+
+    fn wake_up(&self) {
+        // Fails only when the counter is full, and then the thread is awake.
+        let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
+    }
+
+    /// After `delay`, the promises of a lost provider go.
+    pub(super) fn linger(&self, provider: ProviderNumber, delay: Duration) {
+        let at = Instant::now() + delay;
+        self.lingering.lock().insert((at, provider), ());
+        self.wake_up();
+    }
+
+    pub(super) fn watch(&self, session: &Session) -> std::io::Result<()> {
+        let number = session.number();
+        let traffic = session.traffic.lock();
+        let Some(link) = traffic.link() else {
+            return Ok(());
+        };
+        epoll::add(
+            &self.epoll,
+            &*link.channel,
+            Watched::Channel(number).data(),
+            EventFlags::IN,
+        )?;
+        if let Some(process) = &link.process {
+            epoll::add(
+                &self.epoll,
+                process,
+                Watched::Process(number).data(),
+                EventFlags::IN,
+            )?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn unwatch(&self, fd: impl AsFd) {
+        // The descriptor is closed next in any case.
+        let _ = epoll::delete(&self.epoll, fd);
+    }
+
+    pub(super) fn want_writable(&self, number: ProviderNumber, channel: &Channel, wanted: bool) {
+        let flags = if wanted {
+            EventFlags::IN | EventFlags::OUT
+        } else {
+            EventFlags::IN
+        };
+        let data = Watched::Channel(number).data();
+        // Fails only for a session that was ended in the meantime.
+        let _ = epoll::modify(&self.epoll, channel, data, flags);
+    }
+
+    /// Runs until [`stop`](Self::stop).
+    pub(crate) fn run(&self, engine: &Engine) {
+        let mut clock = Clock::default();
+        let mut events = Vec::with_capacity(EVENTS);
+        while !self.stopping.load(Ordering::SeqCst) {
+            let timeout = self.timeout(&mut clock);
+            self.take_events(engine, &mut events, timeout);
+            if clock.is_due() {
+                self.settle_channels(engine, &mut events);
+                let now = self.tick.fetch_add(1, Ordering::Relaxed) + 1;
+                let needed = engine.tick(now);
+                self.rearm(engine, &mut clock, needed);
+            }
+            for provider in self.take_expired() {
+                engine.end_lingering(provider);
+            }
+        }
+    }
+
+    /// Waits for events and handles each; the number of events handled.
+    fn take_events(
+        &self,
+        engine: &Engine,
+        events: &mut Vec<epoll::Event>,
+        timeout: Option<Duration>,
+    ) -> usize {
+        events.clear();
+        let timeout = timeout.map(|timeout| Timespec {
+            tv_sec: timeout.as_secs() as i64,
+            tv_nsec: i64::from(timeout.subsec_nanos()),
+        });
+        let buffer = rustix::buffer::spare_capacity(events);
+        match epoll::wait(&self.epoll, buffer, timeout.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => tracing::error!("waiting for providers failed: {error}"),
+        }
+        for event in events.iter() {
+            // Copies: the event is a packed C struct.
+            let (data, flags) = (event.data, event.flags);
+            self.handle(engine, Watched::of(data), flags);
+        }
+        events.len()
+    }
+
+    /// Takes everything that lies in the channels now.
+    fn settle_channels(&self, engine: &Engine, events: &mut Vec<epoll::Event>) {
+        for _ in 0..ROUNDS_BEFORE_TICK {
+            if self.take_events(engine, events, Some(Duration::ZERO)) == 0 {
+                return;
+            }
+        }
+    }
+
+    fn handle(&self, engine: &Engine, watched: Watched, flags: EventFlags) {
+        match watched {
+            Watched::Wake => {
+                let mut count = [0; 8];
+                // Empty if two wake-ups were taken as one.
+                let _ = rustix::io::read(&self.wake, &mut count);
+            }
+            Watched::Channel(number) => {
+                if let Some((session, channel)) = engine.session_with_channel(number) {
+                    if flags.contains(EventFlags::OUT) {
+                        session.flush(&channel);
+                    }
+                    self.take_frames(engine, &session, &channel);
+                }
+            }
+            Watched::Process(number) => {
+                if let Some((session, channel)) = engine.session_with_channel(number) {
+                    // What it said before it died still counts.
+                    while self.take_frames(engine, &session, &channel) {}
+                    engine.end_session(&session, Ending::ProcessEnded);
+                }
+            }
+        }
+    }
+
+    /// Takes a turn's worth of frames; true if there may be more.
+    fn take_frames(&self, engine: &Engine, session: &Arc<Session>, channel: &Channel) -> bool {
+        let mut packet = [0; RECV_LEN];
+        for _ in 0..FRAMES_PER_TURN {
+            let received = match channel.recv(&mut packet) {
+                Ok(RecvOutcome::Frame(frame)) => engine.receive(session, &frame),
+                Ok(RecvOutcome::NotAFrame(length)) => {
+                    Err(format!("sent {length} bytes that are not a frame"))
+                }
+                Ok(RecvOutcome::Empty) => return false,
+                Ok(RecvOutcome::Closed) => {
+                    engine.end_session(session, Ending::ChannelClosed);
+                    return false;
+                }
+                Err(failure) => Err(format!("has a broken channel: {failure}")),
+            };
+            if let Err(reason) = received {
+                engine.end_session(session, Ending::Faulty(reason));
+                return false;
+            }
+            if !session.owes_answers() {
+                // Nothing more is expected: epoll tells, and a recv is saved.
+                return false;
+            }
+        }
+        true
+    }
+
+    /// How long to sleep: until the next tick or the next end of a lingering.
+    fn timeout(&self, clock: &mut Clock) -> Option<Duration> {
+        if self.armed.load(Ordering::SeqCst) {
+            clock.start();
+        }
+        let expiry = self.lingering.lock().keys().next().map(|(at, _)| *at);
+        let next = [clock.next, expiry].into_iter().flatten().min()?;
+        Some(next.saturating_duration_since(Instant::now()))
+    }
+
+    /// Goes on ticking while there is need, and a little longer.
+    fn rearm(&self, engine: &Engine, clock: &mut Clock, needed: bool) {
+        clock.restart();
+        clock.quiet = if needed { 0 } else { clock.quiet + 1 };
+        if clock.quiet <= AFTERGLOW {
+            return;
+        }
+        self.armed.store(false, Ordering::SeqCst);
+        // A request that came between the tick and the store is in its table now.
+        if engine.needs_ticks() {
+            self.armed.store(true, Ordering::SeqCst);
+        } else {
+            clock.next = None;
+        }
+        clock.quiet = 0;
+    }
+
+    fn take_expired(&self) -> Vec<ProviderNumber> {
+        let now = Instant::now();
+        let mut expired = Vec::new();
+        let mut lingering = self.lingering.lock();
+        while let Some(first) = lingering.first_entry() {
+            if first.key().0 > now {
+                break;
+            }
+            expired.push(first.remove_entry().0.1);
+        }
+        expired
+    }
+}
+
+/// When the next tick is due.
+#[derive(Default)]
+struct Clock {
+    next: Option<Instant>,
+    /// Ticks since the last one that was needed.
+    quiet: u32,
+}
+
+impl Clock {
+    fn start(&mut self) {
+        if self.next.is_none() {
+            self.restart();
+        }
+    }
+
+    fn restart(&mut self) {
+        self.next = Some(Instant::now() + TICK);
+    }
+
+    fn is_due(&self) -> bool {
+        self.next.is_some_and(|next| Instant::now() >= next)
+    }
+}

@@ -1,0 +1,98 @@
+//! Which slots of a session's arena are free.
+//!
+//! The last slot freed is the first one taken, so that a provider with one
+//! reader touches the pages of one slot only. Pages of slots that were used are
+//! given back once the session has been idle for a while.
+
+use fuse_promise_core::limits;
+use fuse_promise_wire::{Arena, Geometry, Slot};
+
+/// Slots a session gets beyond those its concurrent reads need: the next
+/// requests are then already in its channel when it finishes one, which saves a
+/// wake-up of the daemon per read. Seven more let eight readers of a provider
+/// that reads one at a time wait in the channel instead of in the queue.
+const LARGE_AHEAD: u32 = 7;
+/// Small slots cost the pages that were touched, often one, so there are more of
+/// them: one for each of as many readers as a desktop has cores.
+const SMALL_AHEAD: u32 = 15;
+/// Slots of one class are never more than this, whatever concurrency was asked
+/// for: 64 requests of 1 MiB are more than any reader of one machine takes up.
+const CLASS_MAX: u32 = 64;
+/// Bytes of a large slot: the largest READ the kernel sends.
+pub(crate) const LARGE_LEN: u32 = limits::READ_LEN_MAX;
+
+/// The arena layout for a provider that runs `concurrent` reads at a time.
+pub(crate) fn geometry(concurrent: u32) -> Geometry {
+    Geometry {
+        small_len: limits::SMALL_READ_LEN_MAX,
+        small_count: concurrent.saturating_add(SMALL_AHEAD).min(CLASS_MAX),
+        large_len: LARGE_LEN,
+        large_count: concurrent.saturating_add(LARGE_AHEAD).min(CLASS_MAX),
+    }
+}
+
+/// The free lists of one arena.
+pub(crate) struct Slots {
+    arena: Arena,
+    geometry: Geometry,
+    small: Vec<u32>,
+    large: Vec<u32>,
+    touched: Vec<bool>,
+    in_use: u32,
+}
+
+impl Slots {
+    pub(crate) fn new(arena: Arena, geometry: Geometry) -> Self {
+        let count = geometry.small_count + geometry.large_count;
+        Self {
+            arena,
+            geometry,
+            small: (0..geometry.small_count).rev().collect(),
+            large: (geometry.small_count..count).rev().collect(),
+            touched: vec![false; count as usize],
+            in_use: 0,
+        }
+    }
+
+    /// A free slot of at least `length` bytes; None if all that fit are taken.
+    /// A short read takes a large slot when the small ones are gone.
+    pub(crate) fn take(&mut self, length: u32) -> Option<Slot> {
+        let small = (length <= self.geometry.small_len).then(|| self.small.pop());
+        let index = small.flatten().or_else(|| self.large.pop())?;
+        self.touched[index as usize] = true;
+        self.in_use += 1;
+        let slot = self.arena.claim(index);
+        Some(slot.expect("a slot on the free list is claimed by nobody"))
+    }
+
+    pub(crate) fn put_back(&mut self, slot: Slot) {
+        let index = slot.index();
+        drop(slot);
+        self.in_use -= 1;
+        if index < self.geometry.small_count {
+            self.small.push(index);
+        } else {
+            self.large.push(index);
+        }
+    }
+
+    pub(crate) fn in_use(&self) -> u32 {
+        self.in_use
+    }
+
+    /// Whether slots hold pages that could be given back.
+    pub(crate) fn has_pages(&self) -> bool {
+        self.touched.contains(&true)
+    }
+
+    /// Gives the pages of all free slots back to the system.
+    pub(crate) fn give_back_pages(&mut self) {
+        for index in self.small.iter().chain(&self.large) {
+            if std::mem::take(&mut self.touched[*index as usize]) {
+                // A refusal costs memory only, and the next idle time tries again.
+                let given = self.arena.give_back_pages(*index);
+                self.touched[*index as usize] = given.is_err();
+            }
+        }
+    }
+}

@@ -1,0 +1,382 @@
+//! The moving parts of one session: slots, owed requests, waiting reads and
+//! unsent frames. One lock guards them all; every method is a step that neither
+//! sends nor answers, and returns what is to be sent or answered once the lock
+//! is released.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use fuse_promise_core::limits;
+use fuse_promise_core::status::Status;
+use fuse_promise_wire::{Channel, Geometry, ReadFrame, ToProvider};
+use rustix::fd::OwnedFd;
+
+use super::in_flight::{Asked, InFlight, Waiter, Want};
+use super::queue::{Queue, Queued};
+use super::slots::Slots;
+
+/// A queued read may wait this many times the read timeout: a slow provider with
+/// many readers is slow, not broken.
+const QUEUE_PATIENCE: u64 = 4;
+
+/// Ticks without any request after which the slots' pages are given back.
+const IDLE_TICKS: u64 = 30;
+
+/// A frame for the provider, and the request it asks for if it is a Read.
+pub(crate) struct Outgoing {
+    pub(crate) frame: [u8; 64],
+    pub(crate) request: Option<u64>,
+}
+
+/// What a provider said about one request, as decoded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Done {
+    pub(crate) request: u64,
+    pub(crate) epoch: u32,
+    pub(crate) status: u32,
+    pub(crate) length: u32,
+}
+
+/// What became of a request by a Done.
+pub(crate) enum Settled {
+    /// All that was asked for, or the file's real end, or an error: answer it.
+    Answer(Asked, Answer),
+    /// A short answer: the rest has been asked for.
+    Continued(Option<Outgoing>),
+    /// Nobody waited any more; the slot is free again.
+    Late,
+    /// The frame cannot be an answer of an honest provider.
+    Faulty(String),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Whole,
+    /// The content ends before the declared size.
+    Ended,
+    Failed(Status),
+}
+
+/// Where a new read went.
+pub(crate) enum Placed {
+    Send(Outgoing),
+    /// In the queue, or its frame in the outbox.
+    Waits,
+    /// The session has ended, or its queue is full.
+    Refused(Waiter, Refusal),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    Ended,
+    QueueFull,
+}
+
+/// Counters since the session began.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Counters {
+    pub(crate) reads: u64,
+    pub(crate) served_bytes: u64,
+    pub(crate) errors: u64,
+    pub(crate) timeouts: u64,
+    pub(crate) late_replies: u64,
+}
+
+impl std::ops::AddAssign for Counters {
+    fn add_assign(&mut self, other: Self) {
+        self.reads += other.reads;
+        self.served_bytes += other.served_bytes;
+        self.errors += other.errors;
+        self.timeouts += other.timeouts;
+        self.late_replies += other.late_replies;
+    }
+}
+
+pub(crate) struct Traffic {
+    epoch: u32,
+    slots: Slots,
+    in_flight: InFlight,
+    queue: Queue,
+    outbox: VecDeque<Outgoing>,
+    /// Tick of the provider's last sign of life.
+    alive_at: u64,
+    pub(crate) counters: Counters,
+    /// None once the session has ended.
+    link: Option<Link>,
+}
+
+/// What ties the session to its process; closed when the session ends.
+pub(crate) struct Link {
+    pub(crate) channel: Arc<Channel>,
+    pub(crate) process: Option<OwnedFd>,
+}
+
+impl Traffic {
+    pub(crate) fn new(epoch: u32, slots: Slots, geometry: Geometry, link: Link) -> Self {
+        Self {
+            epoch,
+            slots,
+            in_flight: InFlight::default(),
+            queue: Queue::new(geometry.small_len),
+            outbox: VecDeque::new(),
+            alive_at: 0,
+            counters: Counters::default(),
+            link: Some(link),
+        }
+    }
+
+    pub(crate) fn channel(&self) -> Option<&Arc<Channel>> {
+        self.link.as_ref().map(|link| &link.channel)
+    }
+
+    pub(crate) fn link(&self) -> Option<&Link> {
+        self.link.as_ref()
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.link.is_none()
+    }
+
+    /// Places a new read: into a slot if one is free, else into the queue.
+    pub(crate) fn place(&mut self, want: Want, waiter: Waiter, now: u64) -> Placed {
+        if self.has_ended() {
+            return Placed::Refused(waiter, Refusal::Ended);
+        }
+        // Whoever waits already comes first.
+        if self.queue.is_empty()
+            && let Some(slot) = self.slots.take(want.length)
+        {
+            let asked = Asked {
+                want,
+                got: 0,
+                slot,
+                waiter: Some(waiter),
+                sent_at: None,
+            };
+            return match self.send_request(asked, now) {
+                Some(outgoing) => Placed::Send(outgoing),
+                None => Placed::Waits,
+            };
+        }
+        if self.queue.len() >= limits::QUEUED_READS_MAX {
+            return Placed::Refused(waiter, Refusal::QueueFull);
+        }
+        let since = now;
+        self.queue.push(Queued {
+            want,
+            waiter,
+            since,
+        });
+        Placed::Waits
+    }
+
+    /// Moves the next waiting read into a free slot. None if there is no read,
+    /// no slot, or the frame went into the outbox behind others.
+    pub(crate) fn advance(&mut self, now: u64) -> Option<Outgoing> {
+        while let Some((queued, slot)) = self.queue.pop_with(|length| self.slots.take(length)) {
+            let asked = Asked {
+                want: queued.want,
+                got: 0,
+                slot,
+                waiter: Some(queued.waiter),
+                sent_at: None,
+            };
+            if let Some(outgoing) = self.send_request(asked, now) {
+                return Some(outgoing);
+            }
+        }
+        None
+    }
+
+    fn send_request(&mut self, mut asked: Asked, now: u64) -> Option<Outgoing> {
+        asked.sent_at = Some(now);
+        let request = self.in_flight.insert(asked);
+        self.outgoing_read(request)
+    }
+
+    fn outgoing_read(&mut self, request: u64) -> Option<Outgoing> {
+        let epoch = self.epoch;
+        let asked = self.in_flight.get_mut(request)?;
+        let frame = read_frame(request, epoch, asked).encode();
+        let request = Some(request);
+        self.in_turn(Outgoing { frame, request })
+    }
+
+    /// A frame goes behind those that already wait for room in the channel.
+    pub(crate) fn in_turn(&mut self, outgoing: Outgoing) -> Option<Outgoing> {
+        if self.outbox.is_empty() {
+            return Some(outgoing);
+        }
+        self.keep_unsent(outgoing);
+        None
+    }
+
+    /// The channel is full: the frame is sent when there is room again.
+    pub(crate) fn keep_unsent(&mut self, outgoing: Outgoing) {
+        if self.has_ended() {
+            return;
+        }
+        // The deadline runs from the moment the frame is sent.
+        let asked = outgoing
+            .request
+            .and_then(|request| self.in_flight.get_mut(request));
+        if let Some(asked) = asked {
+            asked.sent_at = None;
+        }
+        self.outbox.push_back(outgoing);
+    }
+
+    pub(crate) fn first_unsent(&self) -> Option<[u8; 64]> {
+        self.outbox.front().map(|outgoing| outgoing.frame)
+    }
+
+    /// The first frame of the outbox has been sent now.
+    pub(crate) fn note_first_sent(&mut self, now: u64) {
+        let request = self.outbox.pop_front().and_then(|sent| sent.request);
+        if let Some(asked) = request.and_then(|request| self.in_flight.get_mut(request)) {
+            asked.sent_at = Some(now);
+        }
+    }
+
+    pub(crate) fn has_unsent(&self) -> bool {
+        !self.outbox.is_empty()
+    }
+
+    /// Any frame of the provider restarts its deadlines.
+    pub(crate) fn note_alive(&mut self, now: u64) {
+        self.alive_at = now;
+    }
+
+    /// Checks an answer against what was asked and takes the request out of the
+    /// table, unless there is more to come.
+    pub(crate) fn settle(&mut self, done: Done) -> Settled {
+        if done.epoch != self.epoch {
+            return Settled::Late;
+        }
+        let Some(asked) = self.in_flight.get_mut(done.request) else {
+            return Settled::Faulty(format!("answered unknown request {:#x}", done.request));
+        };
+        let outstanding = asked.want.length - asked.got;
+        if done.length > outstanding {
+            let (request, length) = (done.request, done.length);
+            return Settled::Faulty(format!(
+                "answered {length} bytes to request {request:#x}, which asked for {outstanding}"
+            ));
+        }
+        let Some(status) = Status::from_code(done.status) else {
+            return Settled::Faulty(format!("answered with undefined status {}", done.status));
+        };
+        let answer = match status {
+            Status::Ok if done.length == outstanding => Answer::Whole,
+            Status::Ok if done.length == 0 => Answer::Ended,
+            Status::Ok if asked.waiter.is_some() => {
+                asked.got += done.length;
+                return Settled::Continued(self.outgoing_read(done.request));
+            }
+            Status::Ok => Answer::Whole,
+            _ => Answer::Failed(Status::from_provider(done.status)),
+        };
+        if answer == Answer::Whole {
+            asked.got += done.length;
+        }
+        let asked = self.in_flight.remove(done.request);
+        let asked = asked.expect("the entry was found above under the same lock");
+        if asked.waiter.is_some() {
+            return Settled::Answer(asked, answer);
+        }
+        self.slots.put_back(asked.slot);
+        self.counters.late_replies += 1;
+        Settled::Late
+    }
+
+    /// Frees the slot of a request whose reader has been answered.
+    pub(crate) fn finish(&mut self, asked: Asked) {
+        self.slots.put_back(asked.slot);
+    }
+
+    /// Takes out the readers that have waited too long: those whose provider has
+    /// shown no sign of life for `patience` ticks, and those that waited four
+    /// times as long for a slot. The requests themselves stay owed.
+    pub(crate) fn overdue(&mut self, now: u64, patience: u64) -> (Vec<Waiter>, Vec<u64>) {
+        let mut waiters = Vec::new();
+        let mut requests = Vec::new();
+        for (request, asked) in self.in_flight.iter_mut() {
+            let since = asked.sent_at.map(|sent| sent.max(self.alive_at));
+            if since.is_some_and(|since| now.saturating_sub(since) >= patience)
+                && let Some(waiter) = asked.waiter.take()
+            {
+                waiters.push(waiter);
+                requests.push(request);
+            }
+        }
+        if let Some(oldest) = now.checked_sub(patience.saturating_mul(QUEUE_PATIENCE)) {
+            let queued = self.queue.take_since(oldest);
+            waiters.extend(queued.into_iter().map(|queued| queued.waiter));
+        }
+        self.counters.timeouts += waiters.len() as u64;
+        self.counters.errors += waiters.len() as u64;
+        (waiters, requests)
+    }
+
+    /// Gives pages back once nothing has been asked for a while. True while there
+    /// is something left that needs ticks.
+    pub(crate) fn tick_idle(&mut self, now: u64) -> bool {
+        if self.has_ended() {
+            return false;
+        }
+        if !self.in_flight.is_empty() || !self.queue.is_empty() {
+            return true;
+        }
+        if now.saturating_sub(self.alive_at) >= IDLE_TICKS {
+            self.slots.give_back_pages();
+        }
+        self.slots.has_pages()
+    }
+
+    /// Ends the session: nothing is sent any more, and every reader is handed
+    /// out to be told. None if it had ended before.
+    pub(crate) fn end(&mut self) -> Option<(Link, Vec<Waiter>)> {
+        let link = self.link.take()?;
+        self.outbox.clear();
+        let queued = self.queue.drain().into_iter().map(|queued| queued.waiter);
+        let mut waiters: Vec<_> = queued.collect();
+        for asked in self.in_flight.drain() {
+            waiters.extend(asked.waiter);
+            self.slots.put_back(asked.slot);
+        }
+        self.slots.give_back_pages();
+        self.counters.errors += waiters.len() as u64;
+        Some((link, waiters))
+    }
+
+    pub(crate) fn in_flight(&self) -> u64 {
+        self.in_flight.len() as u64
+    }
+
+    pub(crate) fn queued(&self) -> u64 {
+        self.queue.len() as u64
+    }
+
+    pub(crate) fn unsent(&self) -> u64 {
+        self.outbox.len() as u64
+    }
+
+    pub(crate) fn slots_in_use(&self) -> u64 {
+        u64::from(self.slots.in_use())
+    }
+}
+
+fn read_frame(request: u64, epoch: u32, asked: &Asked) -> ToProvider {
+    ToProvider::Read(ReadFrame {
+        request,
+        epoch,
+        promise: asked.want.promise,
+        row: asked.want.row.0,
+        offset: asked.want.offset + u64::from(asked.got),
+        length: asked.want.length - asked.got,
+        slot: asked.slot.index(),
+        slot_offset: asked.got,
+        pid: 0,
+        tid: asked.want.tid,
+    })
+}
