@@ -36,5 +36,5 @@ pub use open::Opened;
 pub use options::EngineOptions;
 pub use promise::Promise;
 pub use read::{ReadReply, ReadRequest};
-pub use session::{Client, ProviderConfig, Registration};
+pub use session::{Client, ProviderConfig, Registration, SlotAnswer};
 pub use tree::{Attr, Entry, Listing, Totals};

@@ -8,7 +8,7 @@ use fuse_promise_core::words::NodeState;
 
 use crate::engine::Engine;
 use crate::open::HANDLE_CACHED;
-use crate::session::{LARGE_LEN, Waiter, Want};
+use crate::session::{LARGE_LEN, SlotAnswer, Waiter, Want};
 
 /// A READ of the kernel.
 #[derive(Debug, Clone, Copy)]
@@ -24,12 +24,19 @@ pub struct ReadRequest {
     pub tid: u32,
 }
 
-/// Where the answer goes. It is answered exactly once: both methods take it.
+/// Where the answer goes. It is answered exactly once: each method takes it.
 pub trait ReadReply: Send {
     /// The bytes; fewer than asked only at the end of the file.
     fn data(self: Box<Self>, bytes: &[u8]);
-    /// An errno value.
-    fn error(self: Box<Self>, errno: i32);
+
+    /// No bytes, and why.
+    fn error(self: Box<Self>, status: Status);
+
+    /// The bytes where they lie. A reader that keeps the answer keeps its slot;
+    /// others are done with it when this returns.
+    fn answer(self: Box<Self>, answer: SlotAnswer) {
+        self.data(answer.bytes());
+    }
 }
 
 impl Engine {
@@ -38,10 +45,10 @@ impl Engine {
     pub fn read(&self, request: ReadRequest, reply: Box<dyn ReadReply>) {
         let (promise, row) = match self.find(request.inode) {
             Ok(found) => found,
-            Err(errno) => return reply.error(errno),
+            Err(_) => return reply.error(Status::NotFound),
         };
         let Some(node) = promise.view().row(row) else {
-            return reply.error(Status::NotFound.errno());
+            return reply.error(Status::NotFound);
         };
         let wanted = request.length.min(LARGE_LEN);
         let length = range::clamp(request.offset, wanted, node.attr.size);
@@ -49,7 +56,7 @@ impl Engine {
             return reply.data(&[]);
         }
         if promise.state() == NodeState::ProviderGone {
-            return reply.error(Status::ProviderGone.errno());
+            return reply.error(Status::ProviderGone);
         }
         let cached = request.handle & HANDLE_CACHED != 0;
         let want = Want {
@@ -75,5 +82,5 @@ impl Engine {
 fn refuse(waiter: Waiter, failure: &Failure) {
     let path = waiter.promise.number.id();
     tracing::debug!(promise = path, "read refused: {failure}");
-    waiter.reply.error(failure.status.errno());
+    waiter.reply.error(failure.status);
 }

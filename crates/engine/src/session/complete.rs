@@ -1,17 +1,20 @@
 //! The last two steps of a read: a frame of the provider is checked against what
 //! it was asked, and the reader is answered straight out of the slot.
 
+use std::sync::Arc;
+
 use fuse_promise_core::status::Status;
 use fuse_promise_wire::{PROTOCOL_VERSION, ToDaemon};
 
 use super::Session;
 use super::in_flight::{Asked, Waiter};
+use super::slot_answer::SlotAnswer;
 use super::traffic::{Answer, Done, Settled};
 use crate::engine::Engine;
 
 impl Engine {
     /// Takes one frame of a provider. An error is why the session is faulty.
-    pub(super) fn receive(&self, session: &Session, frame: &[u8; 64]) -> Result<(), String> {
+    pub(super) fn receive(&self, session: &Arc<Session>, frame: &[u8; 64]) -> Result<(), String> {
         let frame = ToDaemon::decode(frame).map_err(|error| error.to_string())?;
         match frame {
             ToDaemon::Hello { protocol } if protocol == PROTOCOL_VERSION => {
@@ -43,66 +46,51 @@ impl Engine {
         }
     }
 
-    fn done(&self, session: &Session, done: Done) -> Result<(), String> {
+    fn done(&self, session: &Arc<Session>, done: Done) -> Result<(), String> {
         let settled = {
             let mut traffic = session.traffic.lock();
             traffic.note_alive(session.pump.now());
             traffic.settle(done)
         };
         match settled {
-            Settled::Answer(asked, answer) => {
-                let asked = self.answer(session, asked, answer);
-                session.traffic.lock().finish(asked);
-            }
-            Settled::Continued(outgoing) => {
-                if let Some(outgoing) = outgoing {
-                    session.send(outgoing);
-                }
-                return Ok(());
-            }
-            Settled::Late => {}
+            Settled::Answer(asked, answer) => self.answer(session, asked, answer),
+            Settled::Continued(Some(outgoing)) => session.send(outgoing),
+            Settled::Continued(None) => {}
+            Settled::Late => session.advance(),
             Settled::Faulty(reason) => return Err(reason),
         }
-        session.advance();
         Ok(())
     }
 
-    /// Answers the reader; the request comes back so that its slot can be freed.
-    fn answer(&self, session: &Session, mut asked: Asked, answer: Answer) -> Asked {
-        let Some(waiter) = asked.waiter.take() else {
-            return asked;
-        };
-        let served = match answer {
-            Answer::Whole => true,
+    /// Answers the reader. The slot is free again once the reader is done with it.
+    fn answer(&self, session: &Arc<Session>, mut asked: Asked, answer: Answer) {
+        let waiter = asked.waiter.take();
+        let answered = SlotAnswer::new(session, asked);
+        let Some(waiter) = waiter else { return };
+        let refused = match answer {
+            Answer::Whole => None,
             Answer::Ended => {
-                self.note_end(&waiter, &asked);
-                !waiter.cached
+                self.note_end(&waiter, &answered);
+                // The kernel would take a short READ of a cached file for its new size.
+                waiter.cached.then_some(Status::Io)
             }
-            Answer::Failed(_) => false,
+            Answer::Failed(status) => Some(status),
         };
-        {
-            let mut traffic = session.traffic.lock();
-            if served {
-                traffic.counters.reads += 1;
-                traffic.counters.served_bytes += u64::from(asked.got);
-            } else {
-                traffic.counters.errors += 1;
-            }
+        let served = answered.bytes().len() as u64;
+        session
+            .traffic
+            .lock()
+            .count(refused.is_none().then_some(served));
+        match refused {
+            None => waiter.reply.answer(answered),
+            Some(status) => waiter.reply.error(status),
         }
-        match answer {
-            Answer::Failed(status) => waiter.reply.error(status.errno()),
-            _ if served => waiter.reply.data(asked.slot.bytes(asked.got as usize)),
-            // The kernel would take a short READ of a cached file for its new size.
-            _ => waiter.reply.error(Status::Io.errno()),
-        }
-        asked
     }
 
     /// The content ends before the declared size. Later opens are direct, so that
     /// readers get what there is; pages the kernel has are dropped.
-    fn note_end(&self, waiter: &Waiter, asked: &Asked) {
-        let row = asked.want.row;
-        let end = asked.want.offset + u64::from(asked.got);
+    fn note_end(&self, waiter: &Waiter, answered: &SlotAnswer) {
+        let (row, end) = answered.ends_at();
         if waiter.promise.note_end(row, end) {
             let declared = waiter.promise.view().row(row);
             let declared = declared.map_or(0, |node| node.attr.size);

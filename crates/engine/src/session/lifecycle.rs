@@ -105,7 +105,7 @@ impl Engine {
         }
         let failed = waiters.len();
         for waiter in waiters {
-            waiter.reply.error(Status::ProviderGone.errno());
+            waiter.reply.error(Status::ProviderGone);
         }
         self.log_ending(session, &ending, failed);
         match ending {
@@ -207,7 +207,7 @@ impl Engine {
                     promise = waiter.promise.number.id(),
                     "a read was not answered in time"
                 );
-                waiter.reply.error(Status::Timeout.errno());
+                waiter.reply.error(Status::Timeout);
             }
             needed |= session.traffic.lock().tick_idle(now);
         }

@@ -7,6 +7,7 @@ mod in_flight;
 mod lifecycle;
 mod pump;
 mod queue;
+mod slot_answer;
 mod slots;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ use crate::sync::Mutex;
 pub(crate) use in_flight::{Waiter, Want};
 pub(crate) use lifecycle::Ending;
 pub(crate) use pump::Pump;
+pub use slot_answer::SlotAnswer;
 pub(crate) use slots::LARGE_LEN;
 use slots::Slots;
 pub(crate) use traffic::Counters;

@@ -57,7 +57,7 @@ impl ReadReply for CountedReply {
         self.0.0.fetch_add(1 << (8 * self.1), Ordering::SeqCst);
     }
 
-    fn error(self: Box<Self>, _errno: i32) {
+    fn error(self: Box<Self>, _status: fuse_promise_core::Status) {
         self.0.0.fetch_add(1 << (8 * self.1), Ordering::SeqCst);
     }
 }
@@ -130,7 +130,7 @@ impl Rig {
                 cached: false,
             };
             if let Err((waiter, failure)) = session.request(want, waiter) {
-                waiter.reply.error(failure.status.errno());
+                waiter.reply.error(failure.status);
             }
         })
     }
@@ -231,7 +231,7 @@ fn a_deadline_that_meets_the_answer_answers_once() {
             for now in [1, 100, 10_000] {
                 let (waiters, _) = session.traffic.lock().overdue(now, 10);
                 for waiter in waiters {
-                    waiter.reply.error(110);
+                    waiter.reply.error(fuse_promise_core::Status::Timeout);
                 }
             }
         });
@@ -257,7 +257,7 @@ fn an_end_that_meets_everything_else_answers_each_reader_once() {
             let (link, waiters) = ended.unwrap();
             link.channel.shutdown();
             for waiter in waiters {
-                waiter.reply.error(5);
+                waiter.reply.error(fuse_promise_core::Status::ProviderGone);
             }
         });
         for thread in readers {

@@ -289,6 +289,17 @@ impl Traffic {
         Settled::Late
     }
 
+    /// Counts a read that returned so many bytes, or none if it failed.
+    pub(crate) fn count(&mut self, served: Option<u64>) {
+        match served {
+            Some(bytes) => {
+                self.counters.reads += 1;
+                self.counters.served_bytes += bytes;
+            }
+            None => self.counters.errors += 1,
+        }
+    }
+
     /// Frees the slot of a request whose reader has been answered.
     pub(crate) fn finish(&mut self, asked: Asked) {
         self.slots.put_back(asked.slot);

@@ -220,8 +220,8 @@ impl ReadReply for Reply {
         let _ = self.0.send(Ok(bytes.to_vec()));
     }
 
-    fn error(self: Box<Self>, errno: i32) {
-        let _ = self.0.send(Err(errno));
+    fn error(self: Box<Self>, status: Status) {
+        let _ = self.0.send(Err(status.errno()));
     }
 }
 
