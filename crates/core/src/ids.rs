@@ -44,6 +44,16 @@ impl fmt::Display for ProviderNumber {
     }
 }
 
+/// A materialize job; counted from 1 in each daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobNumber(pub u64);
+
+impl fmt::Display for JobNumber {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}", self.0)
+    }
+}
+
 /// A node's place in its promise's image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Row(pub u32);

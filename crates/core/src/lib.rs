@@ -19,9 +19,9 @@ pub mod words;
 
 pub use attr::{NodeAttr, NodeKind};
 pub use failure::{Failure, Result};
-pub use ids::{Inode, PromiseNumber, ProviderNumber, Row, Token};
+pub use ids::{Inode, JobNumber, PromiseNumber, ProviderNumber, Row, Token};
 pub use image::{ImageView, Node, TreeBuilder};
 pub use path::{PathRule, RelativePath};
 pub use record::Record;
 pub use status::Status;
-pub use words::{CachePolicy, NodeState, ProviderState};
+pub use words::{CachePolicy, ConflictPolicy, NodeState, ProviderState};

@@ -3,7 +3,8 @@
 //! Over a limit a call fails with a clear message and nothing is lost. What a limit bounds is
 //! what a peer can make the daemon hold, or what the kernel and C callers can represent.
 
-/// Linux's NAME_MAX: the kernel refuses to look up a longer name, so it could never be opened.
+/// Linux's NAME_MAX: programs make room for no longer name, and hardly any file system could take
+/// a copy of one.
 pub const NAME_LEN_MAX: usize = 255;
 
 /// Linux's PATH_MAX, without the NUL: a longer path inside the promise cannot be said in one
@@ -52,6 +53,10 @@ pub const ARENA_LEN_MAX: u64 = 8 << 30;
 /// Reads that wait for a free slot of one provider. The kernel sends at most some 7900 background
 /// requests a user, and one for each thread that reads directly.
 pub const QUEUED_READS_MAX: usize = 16384;
+
+/// Materialize jobs that run at a time. Each has a thread and a share of the memory for answers;
+/// more would only take turns on the same disks.
+pub const JOBS_MAX: usize = 64;
 
 /// Each provider holds a channel, an arena and a process descriptor, and its channel must fit into
 /// the 4096 descriptors that systemd stores for the daemon.

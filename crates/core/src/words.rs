@@ -102,6 +102,45 @@ words! {
     }
 }
 
+words! {
+    /// How far a materialize job is.
+    pub enum JobState {
+        /// Copies.
+        Running = "running",
+        /// Everything is written; whoever began the job asked for the last word.
+        Waiting = "waiting",
+        /// Ended well.
+        Finished = "finished",
+        /// Ended with a failure, of the whole or of an entry.
+        Failed = "failed",
+        Cancelled = "cancelled",
+    }
+}
+
+words! {
+    /// What a materialize does where something is in its way.
+    pub enum ConflictPolicy {
+        /// Refuse the whole job before anything is written.
+        Fail = "fail",
+        /// Replace regular files, reuse directories.
+        Overwrite = "overwrite",
+        /// Give the root of the copy a name of its own.
+        Rename = "rename",
+        /// Leave what is there.
+        Skip = "skip",
+        /// Replace only files that are older than the promised ones.
+        Newer = "newer",
+    }
+}
+
+impl ConflictPolicy {
+    /// The policy behind a number of `fp_conflict_policy_t`.
+    #[must_use]
+    pub fn from_code(code: u32) -> Option<Self> {
+        Self::ALL.get(usize::try_from(code).ok()?).copied()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

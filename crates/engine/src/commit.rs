@@ -2,6 +2,7 @@
 //! before anything changes, and the provider hears of the promise before its
 //! first reader can.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use fuse_promise_core::failure::{Failure, Result};
@@ -27,6 +28,27 @@ pub struct CommitOptions {
     pub path_capacity: Option<u64>,
 }
 
+/// Commits a session remembers by their ids. A client repeats a commit only while
+/// it waits for its answer, so the last few are enough.
+const REMEMBERED: usize = 64;
+
+/// The promises of a session's last commits by the client's ids; 0 is no id.
+#[derive(Debug, Default)]
+pub(crate) struct RecentCommits(VecDeque<(u64, PromiseNumber)>);
+
+impl RecentCommits {
+    fn find(&self, commit_id: u64) -> Option<PromiseNumber> {
+        let mut commits = self.0.iter();
+        let found = commits.find(|(id, _)| *id == commit_id && commit_id != 0);
+        found.map(|(_, number)| *number)
+    }
+
+    fn keep(&mut self, commit_id: u64, number: PromiseNumber) {
+        self.0.push_front((commit_id, number));
+        self.0.truncate(REMEMBERED);
+    }
+}
+
 impl Engine {
     /// Takes a sealed image and makes it visible as the next promise.
     ///
@@ -46,6 +68,12 @@ impl Engine {
         if session.has_ended() {
             return Err(gone(provider));
         }
+        // One commit of a provider at a time: a client that lost the answer sends
+        // the same again, perhaps while the first is still being checked.
+        let mut commits = session.commits.lock();
+        if let Some(number) = commits.find(options.commit_id) {
+            return Ok(number);
+        }
         let image = MappedImage::open(image)?;
         let charge = session.account.charge(image.len() as u64)?;
         let image = self.segments.place(image)?;
@@ -59,6 +87,7 @@ impl Engine {
             self.withdraw(number);
             return Err(gone(provider));
         }
+        commits.keep(options.commit_id, number);
         Ok(number)
     }
 
@@ -94,6 +123,7 @@ impl Engine {
             return;
         };
         if self.catalog.free_if_unused(number) {
+            self.local_files.forget(number);
             promise.session.notify(&ToProvider::Event {
                 event: SessionEvent::Released,
                 promise: number.0,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread::JoinHandle;
 
@@ -13,6 +13,7 @@ use fuse_promise_wire::SegmentStore;
 use crate::catalog::Catalog;
 use crate::gauges::Gauges;
 use crate::kernel::{Kernel, Notifier};
+use crate::materialize::{Jobs, LocalFiles, PARTIALS, sweep};
 use crate::numbers::Numbers;
 use crate::observe::{Observer, PromiseSnapshot, ProviderSnapshot};
 use crate::options::EngineOptions;
@@ -30,10 +31,14 @@ pub struct Engine {
     pub(crate) notifier: Notifier,
     pub(crate) pump: Arc<Pump>,
     pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) jobs: Jobs,
+    pub(crate) local_files: LocalFiles,
     sessions: RwLock<HashMap<ProviderNumber, Arc<Session>>>,
     /// Counters of sessions that are no longer in the table.
     past: Mutex<Counters>,
     faulty_sessions: AtomicU64,
+    /// What the kernel can do with files that bypass its page cache.
+    pub(crate) maps_direct_io: AtomicBool,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -44,6 +49,11 @@ impl Engine {
     /// `Unavailable` when the numbers file cannot be used or the system gives no
     /// descriptors or threads.
     pub fn start(options: EngineOptions, observer: Arc<dyn Observer>) -> Result<Arc<Engine>> {
+        let partials = options.runtime_dir.path().join(PARTIALS);
+        match sweep(&partials) {
+            0 => {}
+            files => tracing::info!(files, "partial files of an earlier daemon were removed"),
+        }
         let numbers = Numbers::open(&options.runtime_dir.state_path())?;
         let pump = Arc::new(Pump::new().map_err(cannot_start)?);
         let (notifier, notifier_thread) = Notifier::start().map_err(cannot_start)?;
@@ -55,9 +65,12 @@ impl Engine {
             notifier,
             pump: Arc::clone(&pump),
             observer,
+            jobs: Jobs::default(),
+            local_files: LocalFiles::default(),
             sessions: RwLock::default(),
             past: Mutex::default(),
             faulty_sessions: AtomicU64::new(0),
+            maps_direct_io: AtomicBool::new(true),
             threads: Mutex::new(vec![notifier_thread]),
         });
         let served = Arc::clone(&engine);
@@ -71,6 +84,8 @@ impl Engine {
 
     /// Sets or replaces the mount that is told of changes.
     pub fn set_kernel(&self, kernel: Arc<dyn Kernel>) {
+        self.maps_direct_io
+            .store(kernel.maps_direct_io(), Ordering::Release);
         self.notifier.set_kernel(kernel);
     }
 
@@ -80,6 +95,7 @@ impl Engine {
         for session in self.all_sessions() {
             self.end_session(&session, Ending::Stopping);
         }
+        self.jobs.close();
         self.pump.stop();
         self.notifier.stop();
         let threads = std::mem::take(&mut *self.threads.lock());

@@ -18,6 +18,12 @@ pub trait Kernel: Send + Sync + 'static {
     fn entry_gone(&self, parent: Inode, name: &[u8]);
     /// What the kernel holds of the node's bytes and attributes is stale.
     fn pages_stale(&self, inode: Inode);
+
+    /// Whether a file that is read past the page cache can still be mapped
+    /// (Linux 6.6). Asked when the kernel is set, on the caller's thread.
+    fn maps_direct_io(&self) -> bool {
+        true
+    }
 }
 
 /// How long a caller waits for the kernel to have forgotten a name. It takes
@@ -28,9 +34,10 @@ enum Notice {
     EntryGone {
         parent: Inode,
         name: Vec<u8>,
-        told: Option<SyncSender<()>>,
     },
     PagesStale(Inode),
+    /// Somebody waits until what was queued before has been told.
+    CaughtUp(SyncSender<()>),
     Stop,
 }
 
@@ -62,22 +69,23 @@ impl Notifier {
     /// Queues the notice and waits until the kernel has been told, so that a
     /// name is gone for everybody when the call that removed it returns.
     pub(crate) fn entry_gone(&self, parent: Inode, name: Vec<u8>) {
+        self.entry_gone_later(parent, name);
+        self.catch_up();
+    }
+
+    /// Waits until the kernel has been told of everything that was queued before.
+    pub(crate) fn catch_up(&self) {
         let (told, wait) = sync_channel(1);
-        let notice = Notice::EntryGone {
-            parent,
-            name,
-            told: Some(told),
-        };
-        if self.queue.send(notice).is_ok() && wait.recv_timeout(TOLD_WITHIN).is_err() {
+        let queued = self.queue.send(Notice::CaughtUp(told)).is_ok();
+        if queued && wait.recv_timeout(TOLD_WITHIN).is_err() {
             tracing::warn!("the kernel did not take the removal of a name within {TOLD_WITHIN:?}");
         }
     }
 
     /// As [`entry_gone`](Self::entry_gone), for threads that must not wait.
     pub(crate) fn entry_gone_later(&self, parent: Inode, name: Vec<u8>) {
-        let told = None;
         // A send fails only after stop(), when there is no mount to tell.
-        let _ = self.queue.send(Notice::EntryGone { parent, name, told });
+        let _ = self.queue.send(Notice::EntryGone { parent, name });
     }
 
     pub(crate) fn pages_stale(&self, inode: Inode) {
@@ -97,17 +105,13 @@ fn run(notices: &Receiver<Notice>, kernel: &RwLock<Option<Arc<dyn Kernel>>>) {
             .clone();
         match (notice, mounted) {
             (Notice::Stop, _) => return,
-            (Notice::EntryGone { parent, name, told }, mounted) => {
-                if let Some(kernel) = mounted {
-                    kernel.entry_gone(parent, &name);
-                }
-                if let Some(told) = told {
-                    // The waiter may have given up.
-                    let _ = told.try_send(());
-                }
+            (Notice::CaughtUp(told), _) => {
+                // The waiter may have given up.
+                let _ = told.try_send(());
             }
+            (Notice::EntryGone { parent, name }, Some(kernel)) => kernel.entry_gone(parent, &name),
             (Notice::PagesStale(inode), Some(kernel)) => kernel.pages_stale(inode),
-            (Notice::PagesStale(_), None) => {}
+            (Notice::EntryGone { .. } | Notice::PagesStale(_), None) => {}
         }
     }
 }

@@ -16,6 +16,7 @@ mod commit;
 mod engine;
 mod gauges;
 mod kernel;
+mod materialize;
 mod numbers;
 mod observe;
 mod open;
@@ -31,6 +32,9 @@ pub use commit::CommitOptions;
 pub use engine::Engine;
 pub use gauges::Gauges;
 pub use kernel::Kernel;
+pub use materialize::{
+    JobSnapshot, MaterializeOptions, Outcome, Progress, REPORTED, Report, Reported,
+};
 pub use observe::{EngineEvent, Observer, PromiseSnapshot, ProviderSnapshot};
 pub use open::Opened;
 pub use options::EngineOptions;

@@ -1,7 +1,7 @@
 //! What the engine tells those who watch it: events as they happen, and
 //! snapshots of one provider or one promise on demand.
 
-use fuse_promise_core::ids::{PromiseNumber, ProviderNumber};
+use fuse_promise_core::ids::{JobNumber, PromiseNumber, ProviderNumber};
 use fuse_promise_core::words::{CachePolicy, NodeState, ProviderState};
 
 /// Something that was added, changed or removed. The number is enough: who
@@ -14,6 +14,10 @@ pub enum EngineEvent {
     PromiseAdded(PromiseNumber),
     PromiseChanged(PromiseNumber),
     PromiseRemoved(PromiseNumber),
+    JobAdded(JobNumber),
+    JobProgress(JobNumber),
+    JobFinished(JobNumber),
+    JobRemoved(JobNumber),
 }
 
 /// Receives events in the order in which they happened, from whichever thread

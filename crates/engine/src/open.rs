@@ -2,10 +2,11 @@
 //! the same to a daemon that was started after the open.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use fuse_promise_core::attr::NodeKind;
-use fuse_promise_core::ids::Inode;
-use fuse_promise_core::words::{CachePolicy, NodeState};
+use fuse_promise_core::ids::{Inode, Row};
+use fuse_promise_core::words::CachePolicy;
 use rustix::io::Errno;
 
 use crate::engine::Engine;
@@ -36,7 +37,7 @@ impl Engine {
         let (promise, row) = self.count_open(inode)?;
         let refused = match promise.view().row(row).map(|node| node.kind) {
             Some(NodeKind::File) if wants_write => Some(Errno::ROFS),
-            Some(NodeKind::File) if !can_serve(&promise) => Some(Errno::IO),
+            Some(NodeKind::File) if !can_serve(&promise, row) => Some(Errno::IO),
             Some(NodeKind::File) => None,
             Some(NodeKind::Directory) => Some(Errno::ISDIR),
             Some(NodeKind::Symlink) => Some(Errno::LOOP),
@@ -47,11 +48,15 @@ impl Engine {
             return Err(errno.raw_os_error());
         }
         promise.note_opened(row);
-        let cached = promise.policy == CachePolicy::ReadThrough && !promise.ends_early(row);
+        let keep_cache = promise.policy == CachePolicy::ReadThrough && !promise.ends_early(row);
+        // Where direct I/O would forbid mmap, the page cache stands in for it, and
+        // is dropped at each open.
+        let stands_in = !promise.ends_early(row) && !self.maps_direct_io.load(Ordering::Acquire);
+        let cached = keep_cache || stands_in;
         Ok(Opened {
             handle: if cached { HANDLE_CACHED } else { 0 },
             direct_io: !cached,
-            keep_cache: cached,
+            keep_cache,
         })
     }
 
@@ -71,7 +76,7 @@ impl Engine {
         }
     }
 
-    fn count_open(&self, inode: Inode) -> Result<(Arc<Promise>, fuse_promise_core::ids::Row), i32> {
+    fn count_open(&self, inode: Inode) -> Result<(Arc<Promise>, Row), i32> {
         let (number, row) = inode.split().ok_or(Errno::NOENT.raw_os_error())?;
         let promise = self.catalog.get_and_count_open(number);
         Ok((promise.ok_or(Errno::NOENT.raw_os_error())?, row))
@@ -85,6 +90,7 @@ impl Engine {
 }
 
 /// Whether reads of the promise can have an answer other than an error.
-fn can_serve(promise: &Promise) -> bool {
-    promise.state() != NodeState::ProviderGone && !promise.session.has_ended()
+fn can_serve(promise: &Promise, row: Row) -> bool {
+    let provider_serves = !promise.has_lost_provider() && !promise.session.has_ended();
+    provider_serves || promise.local_copy(row).is_some()
 }

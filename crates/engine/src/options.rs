@@ -16,16 +16,22 @@ pub struct EngineOptions {
     pub read_timeout: Duration,
     /// How long promises stay listed after their provider vanished.
     pub linger: Duration,
+    /// How long they stay when all their files were materialized.
+    pub linger_materialized: Duration,
+    /// Bytes of answers that materialize jobs may hold at a time.
+    pub materialize_memory: u64,
 }
 
 impl EngineOptions {
-    /// The defaults of design and man page: no-cache, 30 s, 300 s.
+    /// The defaults of design and man page: no-cache, 30 s, 300 s, 1 h, 64 MiB.
     pub fn new(runtime_dir: RuntimeDir) -> Self {
         Self {
             runtime_dir,
             cache_policy: CachePolicy::NoCache,
             read_timeout: Duration::from_secs(30),
             linger: Duration::from_secs(300),
+            linger_materialized: Duration::from_secs(3600),
+            materialize_memory: 64 << 20,
         }
     }
 }

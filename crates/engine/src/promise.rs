@@ -13,6 +13,7 @@ use fuse_promise_wire::ImageBytes;
 use rustix::fd::OwnedFd;
 
 use crate::account::Charge;
+use crate::materialize::{LocalCopies, LocalCopy};
 use crate::session::Session;
 use crate::sync::Mutex;
 
@@ -29,6 +30,7 @@ pub struct Promise {
     opens: AtomicU64,
     lookups: AtomicU64,
     nodes: Mutex<NodeNotes>,
+    copies: LocalCopies,
 }
 
 /// What was learned about single nodes; empty for nearly all of them.
@@ -59,6 +61,7 @@ impl Promise {
             opens: AtomicU64::new(0),
             lookups: AtomicU64::new(0),
             nodes: Mutex::new(NodeNotes::default()),
+            copies: LocalCopies::default(),
         }
     }
 
@@ -87,13 +90,29 @@ impl Promise {
 
     /// The worst state among its files.
     pub fn state(&self) -> NodeState {
+        let files = self.view().file_count() as usize;
+        self.state_if(|copies| copies.cover(files))
+    }
+
+    /// The state of one node.
+    pub(crate) fn node_state(&self, row: Row) -> NodeState {
+        self.state_if(|copies| copies.of(row).is_some())
+    }
+
+    fn state_if(&self, is_materialized: impl FnOnce(&LocalCopies) -> bool) -> NodeState {
         if self.destroyed.load(Ordering::Acquire) {
             NodeState::Destroyed
-        } else if self.provider_gone.load(Ordering::Acquire) {
+        } else if is_materialized(&self.copies) {
+            NodeState::Materialized
+        } else if self.has_lost_provider() {
             NodeState::ProviderGone
         } else {
             NodeState::Available
         }
+    }
+
+    pub(crate) fn has_lost_provider(&self) -> bool {
+        self.provider_gone.load(Ordering::Acquire)
     }
 
     /// Marks the provider as gone; true if it was not marked before.
@@ -104,6 +123,16 @@ impl Promise {
     /// Marks the promise as destroyed; true for the one caller that did it.
     pub(crate) fn destroy(&self) -> bool {
         !self.destroyed.swap(true, Ordering::AcqRel)
+    }
+
+    /// A materialize has written these files; they serve from now on.
+    pub(crate) fn keep_local(&self, copy: LocalCopy) {
+        self.copies.keep(copy);
+    }
+
+    /// The newest copy that holds a file.
+    pub(crate) fn local_copy(&self, row: Row) -> Option<Arc<LocalCopy>> {
+        self.copies.of(row)
     }
 
     pub(crate) fn count_open(&self) {

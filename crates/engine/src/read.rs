@@ -1,13 +1,16 @@
 //! The first step of a read: find the node, cap the range, decide who answers.
 
+use std::sync::Arc;
+
 use fuse_promise_core::failure::Failure;
-use fuse_promise_core::ids::Inode;
+use fuse_promise_core::ids::{Inode, Row};
 use fuse_promise_core::range;
 use fuse_promise_core::status::Status;
-use fuse_promise_core::words::NodeState;
 
 use crate::engine::Engine;
+use crate::materialize::LocalRead;
 use crate::open::HANDLE_CACHED;
+use crate::promise::Promise;
 use crate::session::{LARGE_LEN, SlotAnswer, Waiter, Want};
 
 /// A READ of the kernel.
@@ -42,7 +45,7 @@ pub trait ReadReply: Send {
 impl Engine {
     /// Answers a read, now or later, from whichever thread knows the answer.
     /// Never waits.
-    pub fn read(&self, request: ReadRequest, reply: Box<dyn ReadReply>) {
+    pub fn read(self: &Arc<Self>, request: ReadRequest, reply: Box<dyn ReadReply>) {
         let (promise, row) = match self.find(request.inode) {
             Ok(found) => found,
             Err(_) => return reply.error(Status::NotFound),
@@ -55,7 +58,31 @@ impl Engine {
         if length == 0 {
             return reply.data(&[]);
         }
-        if promise.state() == NodeState::ProviderGone {
+        let request = ReadRequest { length, ..request };
+        match promise.local_copy(row) {
+            Some(copy) => self.local_files.submit(
+                Arc::clone(self),
+                LocalRead {
+                    promise,
+                    row,
+                    copy,
+                    request,
+                    reply,
+                },
+            ),
+            None => self.read_from_provider(request, &promise, row, reply),
+        }
+    }
+
+    /// The rest of the walk, for a range that was capped already.
+    pub(crate) fn read_from_provider(
+        &self,
+        request: ReadRequest,
+        promise: &Arc<Promise>,
+        row: Row,
+        reply: Box<dyn ReadReply>,
+    ) {
+        if promise.has_lost_provider() {
             return reply.error(Status::ProviderGone);
         }
         let cached = request.handle & HANDLE_CACHED != 0;
@@ -63,13 +90,13 @@ impl Engine {
             promise: promise.number.0,
             row,
             offset: request.offset,
-            length,
+            length: request.length,
             tid: request.tid,
         };
         let session = promise.session.clone();
         let waiter = Waiter {
             reply,
-            promise,
+            promise: Arc::clone(promise),
             cached,
         };
         if let Err((waiter, failure)) = session.request(want, waiter) {

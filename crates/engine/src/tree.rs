@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use fuse_promise_core::attr::NodeKind;
 use fuse_promise_core::ids::{Inode, PromiseNumber, Row};
 use fuse_promise_core::image::Node;
+use fuse_promise_core::limits::NAME_LEN_MAX;
 use rustix::io::Errno;
 
 use crate::engine::Engine;
@@ -67,6 +68,10 @@ const DOTS: u64 = 2;
 impl Engine {
     /// Finds a name and counts that the kernel now remembers it.
     pub fn lookup(&self, parent: Inode, name: &[u8]) -> Result<Attr, i32> {
+        // The kernel itself lets longer names of a FUSE mount pass.
+        if name.len() > NAME_LEN_MAX {
+            return Err(Errno::NAMETOOLONG.raw_os_error());
+        }
         if parent == Inode::ROOT {
             let name = str::from_utf8(name).map_err(|_| Errno::NOENT.raw_os_error())?;
             let number = PromiseNumber::parse(name).ok_or(Errno::NOENT.raw_os_error())?;

@@ -16,9 +16,9 @@ impl Engine {
         if inode == Inode::ROOT {
             return Err(Errno::NODATA.raw_os_error());
         }
-        let (promise, _row) = self.find(inode)?;
+        let (promise, row) = self.find(inode)?;
         let value = match str::from_utf8(name) {
-            Ok(STATE) => promise.state().word().to_owned(),
+            Ok(STATE) => promise.node_state(row).word().to_owned(),
             Ok(PROMISE) => promise.number.id(),
             Ok(PROVIDER) => promise.session.number().0.to_string(),
             _ => return Err(Errno::NODATA.raw_os_error()),

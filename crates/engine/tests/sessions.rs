@@ -41,7 +41,7 @@ fn a_closed_channel_fails_its_reads_at_once_and_marks_the_promises() {
         Told::PagesStale(inode)
     );
     assert_eq!(
-        rig.events(),
+        rig.next_events(2),
         [
             EngineEvent::PromiseChanged(promise),
             EngineEvent::ProviderChanged(number)
@@ -429,4 +429,22 @@ fn pages_of_idle_slots_are_given_back() {
         assert!(std::time::Instant::now() < end, "{} bytes stay", resident());
         std::thread::yield_now();
     }
+}
+
+#[test]
+fn a_commit_that_is_sent_again_happens_once() {
+    let rig = Rig::new();
+    let provider = rig.provider();
+    let commit = |commit_id| {
+        let options = CommitOptions {
+            commit_id,
+            ..CommitOptions::default()
+        };
+        rig.try_commit(&provider, &[("a", 1)], options).unwrap()
+    };
+    let first = commit(77);
+    assert_eq!(commit(77), first);
+    assert_ne!(commit(78), first);
+    assert_ne!(commit(0), commit(0));
+    assert_eq!(rig.engine.promises().len(), 4);
 }

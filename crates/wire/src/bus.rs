@@ -40,6 +40,9 @@ pub mod option {
     pub const CACHE_POLICY: &str = "cache_policy";
     /// `t`: how many bytes the caller has for the path and its NUL; a longer path commits nothing.
     pub const PATH_CAPACITY: &str = "path_capacity";
+    /// `t`: CLOCK_MONOTONIC in nanoseconds from which on the caller waits no longer; a commit that
+    /// has its turn later, because the daemon was stopped, changes nothing.
+    pub const EXPIRES: &str = "expires";
     /// `b`: whether List tells the nodes as well.
     pub const NODES: &str = "nodes";
 }

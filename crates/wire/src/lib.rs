@@ -7,6 +7,7 @@
 pub mod arena;
 pub mod bus;
 pub mod channel;
+pub mod clock;
 pub mod errno;
 pub mod frame;
 mod free_ranges;

@@ -40,8 +40,10 @@ pub(crate) struct Asked {
     pub(crate) slot: Slot,
     /// None once the reader has been answered without the provider.
     pub(crate) waiter: Option<Waiter>,
-    /// Tick at which the frame was sent; None while it waits in the outbox.
-    pub(crate) sent_at: Option<u64>,
+    /// Tick at which the frame was sent, or put into the outbox.
+    pub(crate) asked_at: u64,
+    /// The frame waits in the outbox for room in the channel.
+    pub(crate) unsent: bool,
 }
 
 #[derive(Default)]

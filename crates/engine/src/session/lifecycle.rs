@@ -7,6 +7,7 @@ use fuse_promise_core::failure::{Failure, Result};
 use fuse_promise_core::ids::{Inode, ProviderNumber, Token};
 use fuse_promise_core::limits;
 use fuse_promise_core::status::Status;
+use fuse_promise_core::words::NodeState;
 use fuse_promise_wire::{Channel, SessionEvent, ToProvider};
 
 use super::{Client, ProviderConfig, Registration, Session};
@@ -64,6 +65,8 @@ impl Engine {
         let session = self.session(provider)?;
         session.check_token(token)?;
         self.end_session(&session, Ending::Unregistered);
+        // The names are gone for everybody when this returns.
+        self.notifier.catch_up();
         Ok(())
     }
 
@@ -164,33 +167,50 @@ impl Engine {
         }
     }
 
-    /// A lost provider's time in the listing is over.
+    /// A lost provider's time in the listing is over: its promises go, but those
+    /// that were materialized whole stay for a longer time of their own.
     pub(super) fn end_lingering(&self, number: ProviderNumber) {
         let session = self.read_sessions().get(&number).cloned();
-        if session.is_some_and(|session| session.has_ended()) {
-            self.remove_session(number);
+        let Some(session) = session.filter(|session| session.has_ended()) else {
+            return;
+        };
+        let materialized = |promise: &Arc<Promise>| promise.state() == NodeState::Materialized;
+        let promises = self.catalog.of_provider(number);
+        if session.lingers_again() && promises.iter().any(materialized) {
+            for promise in promises.iter().filter(|promise| !materialized(promise)) {
+                self.unlist(promise);
+            }
+            let longer = self.options.linger_materialized;
+            let longer = longer.saturating_sub(self.options.linger);
+            return self.pump.linger(number, longer);
         }
+        self.remove_session(number);
     }
 
     /// Takes a session out, and its promises out of the listing.
     fn remove_session(&self, number: ProviderNumber) {
         for promise in self.catalog.of_provider(number) {
-            if self.catalog.unlist(promise.number).is_none() {
-                continue;
-            }
-            promise.lose_provider();
-            let name = promise.number.id().into_bytes();
-            self.notifier.entry_gone_later(Inode::ROOT, name);
-            self.drop_pages(&promise);
-            self.observer
-                .event(EngineEvent::PromiseRemoved(promise.number));
-            self.free_if_unused(promise.number);
+            self.unlist(&promise);
         }
         let removed = self.write_sessions().remove(&number);
         if let Some(session) = removed {
             self.keep_counters(&session);
             self.observer.event(EngineEvent::ProviderRemoved(number));
         }
+    }
+
+    /// Takes a promise whose provider is gone out of the listing.
+    fn unlist(&self, promise: &Promise) {
+        if self.catalog.unlist(promise.number).is_none() {
+            return;
+        }
+        promise.lose_provider();
+        let name = promise.number.id().into_bytes();
+        self.notifier.entry_gone_later(Inode::ROOT, name);
+        self.drop_pages(promise);
+        self.observer
+            .event(EngineEvent::PromiseRemoved(promise.number));
+        self.free_if_unused(promise.number);
     }
 
     /// One tick of the pump: deadlines, then idle pages. True while ticks are needed.

@@ -24,6 +24,7 @@ use fuse_promise_wire::{Arena, Channel, PROTOCOL_VERSION, SendOutcome, ToProvide
 use rustix::fd::OwnedFd;
 
 use crate::account::Account;
+use crate::commit::RecentCommits;
 use crate::sync::Mutex;
 pub(crate) use in_flight::{Waiter, Want};
 pub(crate) use lifecycle::Ending;
@@ -84,9 +85,15 @@ pub(crate) struct Session {
     program: String,
     /// Deadline of a request, in ticks.
     patience: u64,
+    /// Its lost promises have been sorted into those that go and those that stay.
+    sorted: AtomicBool,
+    /// Large reads it can have under way at a time.
+    reads_at_once: u32,
     /// The provider's Hello named our protocol version.
     greeted: AtomicBool,
     pump: Arc<Pump>,
+    /// The last commits, so that one that is sent again happens once.
+    pub(crate) commits: Mutex<RecentCommits>,
     /// What its promises hold.
     pub(crate) account: Arc<Account>,
     traffic: Mutex<Traffic>,
@@ -134,8 +141,11 @@ impl Session {
             uid: client.uid,
             program: client.program,
             patience: pump::ticks(timeout),
+            sorted: AtomicBool::new(false),
+            reads_at_once: slots::reads_at_once(config.max_concurrent_reads),
             greeted: AtomicBool::new(false),
             pump,
+            commits: Mutex::default(),
             account: Arc::default(),
             traffic: Mutex::new(Traffic::new(FIRST_EPOCH, slots, geometry, link)),
         };
@@ -144,6 +154,15 @@ impl Session {
 
     pub(crate) fn number(&self) -> ProviderNumber {
         self.number
+    }
+
+    /// True the first time the lingering of its promises ends.
+    fn lingers_again(&self) -> bool {
+        !self.sorted.swap(true, Ordering::AcqRel)
+    }
+
+    pub(crate) fn reads_at_once(&self) -> u32 {
+        self.reads_at_once
     }
 
     pub(crate) fn pid(&self) -> u32 {

@@ -31,6 +31,12 @@ pub(crate) fn geometry(concurrent: u32) -> Geometry {
     }
 }
 
+/// Reads of one kind that a provider with `concurrent` callbacks can have under
+/// way without any of them waiting for a slot.
+pub(super) fn reads_at_once(concurrent: u32) -> u32 {
+    geometry(concurrent).large_count
+}
+
 /// The free lists of one arena.
 pub(crate) struct Slots {
     arena: Arena,

@@ -151,9 +151,10 @@ impl Traffic {
                 got: 0,
                 slot,
                 waiter: Some(waiter),
-                sent_at: None,
+                asked_at: now,
+                unsent: false,
             };
-            return match self.send_request(asked, now) {
+            return match self.send_request(asked) {
                 Some(outgoing) => Placed::Send(outgoing),
                 None => Placed::Waits,
             };
@@ -179,17 +180,17 @@ impl Traffic {
                 got: 0,
                 slot,
                 waiter: Some(queued.waiter),
-                sent_at: None,
+                asked_at: now,
+                unsent: false,
             };
-            if let Some(outgoing) = self.send_request(asked, now) {
+            if let Some(outgoing) = self.send_request(asked) {
                 return Some(outgoing);
             }
         }
         None
     }
 
-    fn send_request(&mut self, mut asked: Asked, now: u64) -> Option<Outgoing> {
-        asked.sent_at = Some(now);
+    fn send_request(&mut self, asked: Asked) -> Option<Outgoing> {
         let request = self.in_flight.insert(asked);
         self.outgoing_read(request)
     }
@@ -216,12 +217,11 @@ impl Traffic {
         if self.has_ended() {
             return;
         }
-        // The deadline runs from the moment the frame is sent.
         let asked = outgoing
             .request
             .and_then(|request| self.in_flight.get_mut(request));
         if let Some(asked) = asked {
-            asked.sent_at = None;
+            asked.unsent = true;
         }
         self.outbox.push_back(outgoing);
     }
@@ -234,7 +234,9 @@ impl Traffic {
     pub(crate) fn note_first_sent(&mut self, now: u64) {
         let request = self.outbox.pop_front().and_then(|sent| sent.request);
         if let Some(asked) = request.and_then(|request| self.in_flight.get_mut(request)) {
-            asked.sent_at = Some(now);
+            // The deadline runs from the moment the frame is sent.
+            asked.asked_at = now;
+            asked.unsent = false;
         }
     }
 
@@ -307,20 +309,23 @@ impl Traffic {
 
     /// Takes out the readers that have waited too long: those whose provider has
     /// shown no sign of life for `patience` ticks, and those that waited four
-    /// times as long for a slot. The requests themselves stay owed.
+    /// times as long for a slot or for room in the channel. The requests
+    /// themselves stay owed.
     pub(crate) fn overdue(&mut self, now: u64, patience: u64) -> (Vec<Waiter>, Vec<u64>) {
         let mut waiters = Vec::new();
         let mut requests = Vec::new();
+        let queue_patience = patience.saturating_mul(QUEUE_PATIENCE);
         for (request, asked) in self.in_flight.iter_mut() {
-            let since = asked.sent_at.map(|sent| sent.max(self.alive_at));
-            if since.is_some_and(|since| now.saturating_sub(since) >= patience)
+            let allowed = if asked.unsent { queue_patience } else { patience };
+            let since = asked.asked_at.max(self.alive_at);
+            if now.saturating_sub(since) >= allowed
                 && let Some(waiter) = asked.waiter.take()
             {
                 waiters.push(waiter);
                 requests.push(request);
             }
         }
-        if let Some(oldest) = now.checked_sub(patience.saturating_mul(QUEUE_PATIENCE)) {
+        if let Some(oldest) = now.checked_sub(queue_patience) {
             let queued = self.queue.take_since(oldest);
             waiters.extend(queued.into_iter().map(|queued| queued.waiter));
         }

@@ -161,6 +161,18 @@ impl Rig {
         Reader(answers)
     }
 
+    /// Waits for so many events.
+    pub fn next_events(&self, count: usize) -> Vec<EngineEvent> {
+        let end = std::time::Instant::now() + HANG;
+        let mut events = self.events();
+        while events.len() < count {
+            assert!(std::time::Instant::now() < end, "only {events:?}");
+            std::thread::yield_now();
+            events.extend(self.events());
+        }
+        events
+    }
+
     pub fn events(&self) -> Vec<EngineEvent> {
         std::mem::take(&mut *self.events.0.lock().unwrap())
     }
@@ -257,6 +269,11 @@ impl FakeProvider {
 
     pub fn frame(&self) -> ToProvider {
         receive(&self.channel).expect("the channel is closed")
+    }
+
+    /// The next frame; None once the channel is closed.
+    pub fn next_frame(&self) -> Option<ToProvider> {
+        receive(&self.channel)
     }
 
     /// The next frame, which must be a Read.

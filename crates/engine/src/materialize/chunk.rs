@@ -1,0 +1,71 @@
+//! A piece of a file as a reader of the ordinary read path, and its answer as a
+//! message to the job's thread.
+
+use std::sync::mpsc::Sender;
+
+use fuse_promise_core::ids::Row;
+use fuse_promise_core::status::Status;
+
+use crate::read::ReadReply;
+use crate::session::SlotAnswer;
+
+/// What reaches the job's thread from others.
+pub(crate) enum Message {
+    Answer {
+        row: Row,
+        offset: u64,
+        asked: u32,
+        answer: std::result::Result<Answered, Status>,
+    },
+    /// Look at the job's wish to stop.
+    Wake,
+}
+
+/// Bytes of an answered read.
+pub(crate) enum Answered {
+    Slot(SlotAnswer),
+    Copied(Vec<u8>),
+}
+
+impl Answered {
+    pub(super) fn bytes(&self) -> &[u8] {
+        match self {
+            Answered::Slot(answer) => answer.bytes(),
+            Answered::Copied(bytes) => bytes,
+        }
+    }
+}
+
+/// The job as the reader of a chunk.
+pub(super) struct Chunk {
+    pub(super) row: Row,
+    pub(super) offset: u64,
+    pub(super) asked: u32,
+    pub(super) inbox: Sender<Message>,
+}
+
+impl Chunk {
+    fn deliver(self, answer: std::result::Result<Answered, Status>) {
+        // The job may have ended; the answer is dropped and its slot freed.
+        let _ = self.inbox.send(Message::Answer {
+            row: self.row,
+            offset: self.offset,
+            asked: self.asked,
+            answer,
+        });
+    }
+}
+
+impl ReadReply for Chunk {
+    fn data(self: Box<Self>, bytes: &[u8]) {
+        self.deliver(Ok(Answered::Copied(bytes.to_vec())));
+    }
+
+    fn error(self: Box<Self>, status: Status) {
+        self.deliver(Err(status));
+    }
+
+    fn answer(self: Box<Self>, answer: SlotAnswer) {
+        self.deliver(Ok(Answered::Slot(answer)));
+    }
+}

@@ -1,0 +1,219 @@
+//! Serving reads from what was materialized.
+//!
+//! A file of a copy answers for its node only as long as device, inode, size,
+//! modification and change time are what they were when it was written; after
+//! that it is as if the copy had never been made. Files are opened beneath the
+//! directory that was held since the job, a bounded number at a time, by threads
+//! of their own: reading a disk may wait, and nobody waits on the kernel's side.
+
+use std::collections::{HashSet, VecDeque};
+use std::os::fd::OwnedFd;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, OnceLock};
+
+use fuse_promise_core::ids::{Inode, PromiseNumber, Row};
+use fuse_promise_core::limits::READ_LEN_MAX;
+
+use super::partial::Identity;
+use super::paths::CopyPaths;
+use super::target::Directory;
+use crate::engine::Engine;
+use crate::observe::EngineEvent;
+use crate::promise::Promise;
+use crate::read::{ReadReply, ReadRequest};
+use crate::sync::Mutex;
+
+/// Copies of one promise that can serve; an older one is given up for a newer.
+const COPIES: usize = 4;
+/// Threads that read local files. Two keep two disks or one fast one busy.
+const READERS: usize = 2;
+/// Files of copies that are open at a time, over all promises.
+const OPEN_FILES: usize = 64;
+
+/// What one job wrote.
+pub(crate) struct LocalCopy {
+    target: Directory,
+    paths: CopyPaths,
+    /// In the order of their rows.
+    files: Vec<(Row, Identity)>,
+    /// Files that were changed, moved or removed since.
+    stale: Mutex<HashSet<Row>>,
+}
+
+impl LocalCopy {
+    pub(super) fn new(
+        target: Directory,
+        paths: CopyPaths,
+        mut files: Vec<(Row, Identity)>,
+    ) -> Self {
+        files.sort_unstable_by_key(|(row, _)| *row);
+        Self {
+            target,
+            paths,
+            files,
+            stale: Mutex::default(),
+        }
+    }
+
+    fn identity(&self, row: Row) -> Option<Identity> {
+        let found = self
+            .files
+            .binary_search_by_key(&row, |(row, _)| *row)
+            .ok()?;
+        (!self.stale.lock().contains(&row)).then_some(self.files[found].1)
+    }
+
+    fn mark_stale(&self, row: Row) {
+        self.stale.lock().insert(row);
+    }
+
+    fn open(&self, row: Row) -> Option<OwnedFd> {
+        self.target.open_file(&self.paths.relative(row)).ok()
+    }
+}
+
+/// The copies of one promise, newest first.
+#[derive(Default)]
+pub(crate) struct LocalCopies(Mutex<VecDeque<Arc<LocalCopy>>>);
+
+impl LocalCopies {
+    pub(crate) fn keep(&self, copy: LocalCopy) {
+        let mut copies = self.0.lock();
+        copies.push_front(Arc::new(copy));
+        copies.truncate(COPIES);
+    }
+
+    /// The newest copy that holds the node.
+    pub(crate) fn of(&self, row: Row) -> Option<Arc<LocalCopy>> {
+        let copies = self.0.lock();
+        let holds = copies.iter().find(|copy| copy.identity(row).is_some());
+        holds.cloned()
+    }
+
+    /// Whether one of them holds all files, of which there are `files`.
+    pub(crate) fn cover(&self, files: usize) -> bool {
+        let copies = self.0.lock();
+        let whole = |copy: &Arc<LocalCopy>| copy.files.len() - copy.stale.lock().len() >= files;
+        files > 0 && copies.iter().any(whole)
+    }
+}
+
+/// A read that a copy is to answer.
+pub(crate) struct LocalRead {
+    pub(crate) promise: Arc<Promise>,
+    pub(crate) row: Row,
+    pub(crate) copy: Arc<LocalCopy>,
+    pub(crate) request: ReadRequest,
+    pub(crate) reply: Box<dyn ReadReply>,
+}
+
+/// The threads that read local files, and the files they have open.
+#[derive(Default)]
+pub(crate) struct LocalFiles {
+    queue: OnceLock<Sender<(Arc<Engine>, LocalRead)>>,
+    open: Mutex<VecDeque<(Inode, Identity, Arc<OwnedFd>)>>,
+}
+
+impl LocalFiles {
+    /// Hands the read to a reading thread; the first read starts them.
+    pub(crate) fn submit(&self, engine: Arc<Engine>, read: LocalRead) {
+        let queue = self.queue.get_or_init(start);
+        if let Err(refused) = queue.send((engine, read)) {
+            let (engine, read) = refused.0;
+            engine.read_from_provider(read.request, &read.promise, read.row, read.reply);
+        }
+    }
+
+    /// The open file that still is what the job wrote.
+    fn file(&self, read: &LocalRead, written: Identity) -> Option<Arc<OwnedFd>> {
+        let inode = read.request.inode;
+        let mut open = self.open.lock();
+        let known = open
+            .iter()
+            .position(|(of, identity, _)| *of == inode && *identity == written);
+        if let Some(entry) = known.and_then(|index| open.remove(index)) {
+            let file = Arc::clone(&entry.2);
+            open.push_front(entry);
+            return Some(file);
+        }
+        drop(open);
+        let file = Arc::new(read.copy.open(read.row)?);
+        let mut open = self.open.lock();
+        open.push_front((inode, written, Arc::clone(&file)));
+        open.truncate(OPEN_FILES);
+        Some(file)
+    }
+
+    /// Closes what is open of a promise that is gone.
+    pub(crate) fn forget(&self, promise: PromiseNumber) {
+        let of_promise = |inode: Inode| inode.split().is_some_and(|(number, _)| number == promise);
+        self.open.lock().retain(|(inode, ..)| !of_promise(*inode));
+    }
+}
+
+fn start() -> Sender<(Arc<Engine>, LocalRead)> {
+    let (queue, reads) = channel();
+    let reads = Arc::new(Mutex::new(reads));
+    for number in 0..READERS {
+        let reads = Arc::clone(&reads);
+        let thread = std::thread::Builder::new().name(format!("fp-local-{number}"));
+        if let Err(error) = thread.spawn(move || serve(&reads)) {
+            tracing::warn!("a thread for reading copies does not start: {error}");
+        }
+    }
+    queue
+}
+
+fn serve(reads: &Mutex<Receiver<(Arc<Engine>, LocalRead)>>) {
+    let mut buffer = vec![0; READ_LEN_MAX as usize];
+    loop {
+        let next = reads.lock().recv();
+        let Ok((engine, read)) = next else { return };
+        engine.answer_locally(read, &mut buffer);
+    }
+}
+
+impl Engine {
+    /// Answers from the copy, or, if it is no longer what was written, from the
+    /// provider.
+    fn answer_locally(self: &Arc<Self>, read: LocalRead, buffer: &mut [u8]) {
+        let length = read.request.length as usize;
+        if self.read_copy(&read, &mut buffer[..length]) {
+            return read.reply.data(&buffer[..length]);
+        }
+        read.copy.mark_stale(read.row);
+        tracing::info!(
+            path = read.promise.display_path(read.row),
+            "the materialized copy was changed, moved or removed; it no longer serves"
+        );
+        self.observer
+            .event(EngineEvent::PromiseChanged(read.promise.number));
+        self.read(read.request, read.reply);
+    }
+
+    /// Fills the buffer from the copy. Looked at before and after, so that bytes of
+    /// a file that changes meanwhile are not taken.
+    fn read_copy(&self, read: &LocalRead, buffer: &mut [u8]) -> bool {
+        let Some(written) = read.copy.identity(read.row) else {
+            return false;
+        };
+        let Some(file) = self.local_files.file(read, written) else {
+            return false;
+        };
+        let is_as_written = || Identity::of(&*file).is_ok_and(|now| now == written);
+        is_as_written() && read_whole(&file, read.request.offset, buffer) && is_as_written()
+    }
+}
+
+fn read_whole(file: &OwnedFd, offset: u64, buffer: &mut [u8]) -> bool {
+    let mut done = 0;
+    while done < buffer.len() {
+        match rustix::io::pread(file, &mut buffer[done..], offset + done as u64) {
+            Ok(0) => return false,
+            Ok(read) => done += read,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return false,
+        }
+    }
+    true
+}

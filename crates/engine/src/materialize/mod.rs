@@ -1,0 +1,195 @@
+//! Materialize: promised nodes become ordinary files.
+//!
+//! A call is checked and planned whole before anything is written; then a thread
+//! of the job's own carries the plan out (`copy.rs`), reading through the same
+//! path as every other reader. What was written serves later reads for as long as
+//! it is unchanged (`local.rs`).
+
+mod chunk;
+mod copy;
+mod job;
+mod jobs;
+mod journal;
+mod local;
+mod partial;
+mod paths;
+mod plan;
+mod report;
+mod source;
+mod target;
+mod trouble;
+
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+
+use fuse_promise_core::attr::NodeKind;
+use fuse_promise_core::failure::{Failure, Result};
+use fuse_promise_core::ids::JobNumber;
+use fuse_promise_core::image::ImageView;
+use fuse_promise_core::limits;
+use fuse_promise_core::words::ConflictPolicy;
+use rustix::fd::{AsRawFd, OwnedFd};
+
+use crate::engine::Engine;
+use crate::observe::EngineEvent;
+use copy::{Copying, Work};
+use job::Job;
+pub use job::{JobSnapshot, Progress};
+pub(crate) use jobs::Jobs;
+use journal::Journal;
+pub(crate) use journal::{PARTIALS, sweep};
+pub(crate) use local::{LocalCopies, LocalCopy, LocalFiles, LocalRead};
+use paths::CopyPaths;
+use plan::{Action, Plan, plan};
+pub use report::{Outcome, REPORTED, Report, Reported};
+use target::Directory;
+
+/// How a materialize is to be done.
+#[derive(Debug, Clone, Copy)]
+pub struct MaterializeOptions {
+    pub policy: ConflictPolicy,
+    /// Bring every file and directory to disk before it counts as written.
+    pub sync: bool,
+    /// Go on when whoever began it leaves.
+    pub detach: bool,
+    /// Wait with everything written until [`Engine::confirm_job`], so that whoever
+    /// began it can still take all of it back.
+    pub confirm: bool,
+}
+
+impl Engine {
+    /// Begins to copy a promised node, and all that is below it, into a directory.
+    ///
+    /// `source` is an absolute path below the mount; `target` a descriptor of the
+    /// directory that gets the copy (`O_PATH` will do).
+    ///
+    /// # Errors
+    /// Everything that can be known before the first byte: `NotFound` and
+    /// `InvalidArgument` for the source, `InvalidArgument` for a target below the
+    /// mount, `Permission` for one that cannot be written, `AlreadyExists` under the
+    /// policy fail, `Unavailable` at the limit of jobs.
+    pub fn materialize(
+        self: &Arc<Self>,
+        source: &[u8],
+        target: OwnedFd,
+        options: MaterializeOptions,
+    ) -> Result<JobNumber> {
+        let (promise, row) = self.resolve_source(source)?;
+        self.check_target(&target)?;
+        let directory = Directory::open(&target)?;
+        let view = promise.view();
+        let node = view
+            .row(row)
+            .ok_or_else(|| Failure::not_found("no such node"))?;
+        let own_name = match row.0 {
+            0 => promise.number.id().into_bytes(),
+            _ => node.name.to_vec(),
+        };
+        let planned = plan(&view, &node, &own_name, &directory, options.policy)?;
+        let progress = totals(&view, &planned);
+        let shown = std::fs::read_link(format!("/proc/self/fd/{}", target.as_raw_fd()));
+        let shown = shown.unwrap_or_default().into_os_string();
+        let shown = std::os::unix::ffi::OsStringExt::into_vec(shown);
+        let paths = CopyPaths::new(&promise, row, planned.root_name, shown);
+        let (to_inbox, inbox) = channel();
+        let number = promise.number;
+        let job = self
+            .jobs
+            .add(|job| Job::new(job, number, progress, &options, to_inbox.clone()))?;
+        let journal = Journal::new(
+            &self.options.runtime_dir.path().join(PARTIALS),
+            job.number.0,
+        );
+        let work = Work {
+            engine: Arc::clone(self),
+            window: self.window(&promise),
+            promise,
+            job: Arc::clone(&job),
+            target: directory,
+            paths,
+            steps: planned.steps,
+            sync: options.sync,
+            journal: Arc::new(journal),
+        };
+        for old in self.jobs.forget_old() {
+            self.observer.event(EngineEvent::JobRemoved(old));
+        }
+        self.observer.event(EngineEvent::JobAdded(job.number));
+        let copying = Copying::new(work, inbox, to_inbox);
+        self.jobs.run(&job, move || copying.run())?;
+        Ok(job.number)
+    }
+
+    /// A job that runs, or ended not long ago.
+    pub fn job(&self, job: JobNumber) -> Option<JobSnapshot> {
+        self.jobs.get(job).map(|job| job.snapshot())
+    }
+
+    pub fn jobs(&self) -> Vec<JobNumber> {
+        self.jobs.numbers()
+    }
+
+    /// Stops a job; it takes away what it has made. Stopping one that has ended
+    /// changes nothing.
+    pub fn cancel_job(&self, job: JobNumber) -> Result<()> {
+        let found = self.known_job(job)?;
+        found.stop(Failure::cancelled("the job was cancelled"));
+        Ok(())
+    }
+
+    /// The last word on a job that was begun with `confirm`. One that needs none is
+    /// not changed.
+    pub fn confirm_job(&self, job: JobNumber) -> Result<()> {
+        self.known_job(job)?.confirm();
+        Ok(())
+    }
+
+    /// From now on the job goes on without whoever began it.
+    pub fn detach_job(&self, job: JobNumber) -> Result<()> {
+        if self.known_job(job)?.detach() {
+            self.observer.event(EngineEvent::JobProgress(job));
+        }
+        Ok(())
+    }
+
+    /// Whoever began the job has gone: it is stopped unless it was detached.
+    pub fn leave_job(&self, job: JobNumber) {
+        if let Some(job) = self.jobs.get(job) {
+            job.caller_left();
+        }
+    }
+
+    fn known_job(&self, job: JobNumber) -> Result<Arc<Job>> {
+        let found = self.jobs.get(job);
+        found.ok_or_else(|| Failure::not_found(format!("there is no job {job}")))
+    }
+
+    /// Reads of one job under way at a time: what its provider can work on and
+    /// what can lie ready for it, within the memory that jobs may use.
+    fn window(&self, promise: &crate::promise::Promise) -> usize {
+        let ready = promise.session.reads_at_once() as usize;
+        let memory = self.options.materialize_memory / u64::from(limits::READ_LEN_MAX);
+        let share = memory as usize / (self.jobs.running() + 1);
+        ready.min(share).max(1)
+    }
+}
+
+/// What a plan amounts to.
+fn totals(view: &ImageView<'_>, plan: &Plan) -> Progress {
+    let mut totals = Progress::default();
+    for step in &plan.steps {
+        totals.entries_total += 1;
+        let Some(node) = view.row(step.row) else {
+            continue;
+        };
+        match (step.action, node.kind) {
+            (Action::MakeDirectory, _) => totals.directories_total += 1,
+            (Action::CreateFile | Action::ReplaceFile, NodeKind::File) => {
+                totals.files_total += 1;
+                totals.bytes_total = totals.bytes_total.saturating_add(node.attr.size);
+            }
+            _ => {}
+        }
+    }
+    totals
+}

@@ -1,0 +1,71 @@
+//! What became of each entry of a job: counts for all, the story of the first
+//! ones that were not simply written.
+
+use fuse_promise_core::failure::Failure;
+
+/// Entries a report tells in full; beyond that they are only counted.
+pub const REPORTED: usize = 1000;
+
+/// What happened to one entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It replaced a file that was there.
+    Replaced,
+    Skipped,
+    Failed(Failure),
+}
+
+/// One entry of a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reported {
+    /// Relative to the target directory.
+    pub path: Vec<u8>,
+    pub outcome: Outcome,
+}
+
+/// The structured result of a job.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    pub written: u64,
+    pub skipped: u64,
+    pub failed: u64,
+    /// Files and directories that were made and taken away again.
+    pub removed: u64,
+    /// The first [`REPORTED`] entries that were replaced, skipped or failed.
+    pub entries: Vec<Reported>,
+    /// The first failure: the status of the whole job.
+    pub failure: Option<Failure>,
+}
+
+impl Report {
+    pub(super) fn written(&mut self) {
+        self.written += 1;
+    }
+
+    pub(super) fn replaced(&mut self, path: Vec<u8>) {
+        self.written += 1;
+        self.tell(path, Outcome::Replaced);
+    }
+
+    pub(super) fn skipped(&mut self, path: Vec<u8>) {
+        self.skipped += 1;
+        self.tell(path, Outcome::Skipped);
+    }
+
+    pub(super) fn failed(&mut self, path: Vec<u8>, failure: Failure) {
+        self.failed += 1;
+        self.failure.get_or_insert_with(|| failure.clone());
+        self.tell(path, Outcome::Failed(failure));
+    }
+
+    /// The job as a whole ended early; this is why.
+    pub(super) fn stopped(&mut self, failure: Failure) {
+        self.failure.get_or_insert(failure);
+    }
+
+    fn tell(&mut self, path: Vec<u8>, outcome: Outcome) {
+        if self.entries.len() < REPORTED {
+            self.entries.push(Reported { path, outcome });
+        }
+    }
+}
