@@ -1,0 +1,13 @@
+//! The bus objects over socket pairs, with a real engine and no mount and no bus.
+
+mod introspection;
+mod list;
+mod manager;
+mod objects;
+mod promise;
+mod provider;
+mod rig;
+mod socket;
+mod stop;
+
+pub use rig::run;

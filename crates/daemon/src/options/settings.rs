@@ -1,0 +1,100 @@
+//! What one place says: each setting, if it is there. Every place hands its text to the same
+//! parser per key, so a value means the same wherever it is written.
+
+use std::time::Duration;
+
+use fuse_promise_core::words::CachePolicy;
+use tracing::level_filters::LevelFilter;
+
+use super::duration;
+
+/// The settings of one place.
+#[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
+pub struct Settings {
+    /// What repeated reads of one range cost: no-cache asks the provider each time, read-through
+    /// answers from memory. A promise whose provider named a policy keeps that [default: no-cache]
+    #[arg(long, value_name = "POLICY", value_parser = cache)]
+    pub cache: Option<CachePolicy>,
+
+    /// How long a provider that owes an answer may show no sign of life before its reads fail
+    /// [default: 30s]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    pub read_timeout: Option<Duration>,
+
+    /// How long the promises of a provider that vanished stay listed [default: 300s]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    pub linger: Option<Duration>,
+
+    /// What to log: off, error, warn, info, debug or trace, each including the ones before it
+    /// [default: info]
+    #[arg(long, value_name = "LEVEL", value_parser = log_level)]
+    pub log_level: Option<LevelFilter>,
+}
+
+/// The name of every setting, as it is written in a file.
+pub const KEYS: [&str; 4] = ["cache", "read-timeout", "linger", "log-level"];
+
+impl Settings {
+    /// Takes the text that a place has for a key.
+    ///
+    /// # Errors
+    /// A sentence about the value, or about a key that no setting has.
+    pub fn set(&mut self, key: &str, text: &str) -> Result<(), String> {
+        match key {
+            "cache" => self.cache = Some(cache(text)?),
+            "read-timeout" => self.read_timeout = Some(duration::parse(text)?),
+            "linger" => self.linger = Some(duration::parse(text)?),
+            "log-level" => self.log_level = Some(log_level(text)?),
+            _ => return Err(unknown_key(key)),
+        }
+        Ok(())
+    }
+
+    /// These settings, and those of a place that counts less where these have none.
+    #[must_use]
+    pub fn or(self, lesser: Self) -> Self {
+        Self {
+            cache: self.cache.or(lesser.cache),
+            read_timeout: self.read_timeout.or(lesser.read_timeout),
+            linger: self.linger.or(lesser.linger),
+            log_level: self.log_level.or(lesser.log_level),
+        }
+    }
+}
+
+/// What is said about a key that no setting has.
+pub fn unknown_key(key: &str) -> String {
+    let known = KEYS.join(", ");
+    format!("unknown key \"{key}\"; known are {known}")
+}
+
+fn cache(text: &str) -> Result<CachePolicy, String> {
+    let words: Vec<_> = CachePolicy::ALL
+        .iter()
+        .map(|policy| policy.word())
+        .collect();
+    text.parse()
+        .map_err(|_| one_of(text, "a cache policy", &words))
+}
+
+const LEVELS: [(&str, LevelFilter); 6] = [
+    ("off", LevelFilter::OFF),
+    ("error", LevelFilter::ERROR),
+    ("warn", LevelFilter::WARN),
+    ("info", LevelFilter::INFO),
+    ("debug", LevelFilter::DEBUG),
+    ("trace", LevelFilter::TRACE),
+];
+
+fn log_level(text: &str) -> Result<LevelFilter, String> {
+    let level = LEVELS.iter().find(|(word, _)| *word == text);
+    let words = LEVELS.map(|(word, _)| word);
+    level
+        .map(|(_, level)| *level)
+        .ok_or_else(|| one_of(text, "a log level", &words))
+}
+
+fn one_of(text: &str, what: &str, words: &[&str]) -> String {
+    let words = words.join(", ");
+    format!("\"{text}\" is not {what}; write one of {words}")
+}
