@@ -1,0 +1,26 @@
+//! What a provider's program brings: the answer to a read.
+
+use std::ffi::CStr;
+
+use fuse_promise_core::Status;
+
+/// Which bytes of which file are asked for. The texts are valid until the handler returns.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadRequest<'a> {
+    /// Such as `promise-7`.
+    pub promise_id: &'a CStr,
+    /// As the file was added with.
+    pub node_id: &'a CStr,
+    /// The file's path inside the promise.
+    pub relative_path: &'a CStr,
+    pub offset: u64,
+    pub length: usize,
+}
+
+/// Answers reads, one at a time for each provider, on a thread of the library.
+pub trait ReadHandler: Send + Sync {
+    /// Writes up to `request.length` bytes to the beginning of the buffer, which is as long, and
+    /// returns how many. Fewer is continued with another request; 0 means that the file ends here.
+    /// An error fails this read only.
+    fn read(&self, request: &ReadRequest<'_>, buffer: &mut [u8]) -> Result<usize, Status>;
+}

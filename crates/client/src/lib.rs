@@ -1,0 +1,50 @@
+//! The Rust client of fuse-promised: connect to the daemon or start it, publish trees, answer
+//! their reads, inspect.
+//!
+//! Every call blocks, and every call has a deadline. A context has one thread that speaks D-Bus
+//! ([`Context`]), a provider one that answers reads ([`Provider`]). How the right daemon is found
+//! is decided in `route` and done in `connect`; a read is answered in `serve`. What a forked child
+//! may do (nothing) is in [`fork`].
+
+#![forbid(unsafe_code)]
+
+mod arena;
+mod builder;
+mod bus_address;
+mod connect;
+mod context;
+mod daemon;
+mod deadline;
+mod event_loop;
+#[cfg(test)]
+mod fake_bus;
+#[cfg(test)]
+mod fake_daemon;
+mod fault;
+pub mod fork;
+mod handler;
+mod image;
+mod link;
+mod list;
+mod promises;
+mod provider;
+mod readiness;
+mod registration;
+mod route;
+mod runner;
+mod serve;
+mod session;
+mod session_bus;
+mod socket;
+mod status;
+#[cfg(test)]
+mod test_support;
+pub mod threads;
+
+pub use builder::PromiseBuilder;
+pub use context::{Context, ContextOptions};
+pub use handler::{ReadHandler, ReadRequest};
+pub use provider::Provider;
+pub use registration::ProviderOptions;
+pub use route::Start;
+pub use status::DaemonStatus;

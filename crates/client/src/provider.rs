@@ -1,0 +1,200 @@
+//! A provider: its handler, and the session in which it is asked.
+//!
+//! The handle outlives sessions. When the daemon was stopped and started again the session is
+//! over, and the next call that needs one registers anew.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use fuse_promise_core::{Failure, ProviderNumber, Result, Status};
+
+use crate::context::Context;
+use crate::fork::{ParentOnly, in_child};
+use crate::handler::ReadHandler;
+use crate::registration::{ProviderOptions, register, unregister};
+use crate::route::Start;
+use crate::session::Session;
+
+/// Tells providers of this process apart; 0 is no provider.
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+/// A registered provider. Dropping it unregisters it.
+pub struct Provider {
+    shared: Arc<ParentOnly<Shared>>,
+}
+
+/// What the handle, its builders and its context share.
+pub(crate) struct Shared {
+    id: u64,
+    context: Context,
+    handler: Arc<dyn ReadHandler>,
+    options: ProviderOptions,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+enum State {
+    Registered(Arc<Session>),
+    /// Some thread is registering; the others wait for it.
+    Registering,
+    /// With the last session, as long as its last handler call may still run.
+    Unregistered(Option<Arc<Session>>),
+}
+
+impl Provider {
+    pub(crate) fn register(
+        context: &Context,
+        handler: Arc<dyn ReadHandler>,
+        options: ProviderOptions,
+    ) -> Result<Self> {
+        let shared = Shared {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            context: context.clone(),
+            handler,
+            options,
+            state: Mutex::new(State::Registering),
+            changed: Condvar::new(),
+        };
+        let session = shared.new_session(None)?;
+        shared.set(State::Registered(session));
+        let provider = Self {
+            shared: Arc::new(ParentOnly::new(shared)),
+        };
+        // A context that was closed meanwhile lets go of it again.
+        context.adopt(&provider.shared)?;
+        Ok(provider)
+    }
+
+    /// Ends the provider: its promises leave the listing, and no handler call begins any more.
+    /// Waits for a call that is running, unless it is made from inside that call. Doing it again
+    /// does nothing.
+    pub fn unregister(&self) {
+        if !in_child() {
+            self.shared.unregister(&mut Farewell::default());
+        }
+    }
+
+    /// The number the daemon knows the provider by at present.
+    pub fn number(&self) -> Result<ProviderNumber> {
+        crate::fork::refuse_in_child()?;
+        match &*self.shared.lock() {
+            State::Registered(session) => Ok(session.number),
+            State::Registering => Err(Failure::unavailable("the provider is being registered")),
+            State::Unregistered(_) => Err(unregistered()),
+        }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<ParentOnly<Shared>> {
+        &self.shared
+    }
+}
+
+impl Drop for Provider {
+    fn drop(&mut self) {
+        self.unregister();
+    }
+}
+
+/// What is told to the daemon when providers end. A daemon that did not answer one of them is not
+/// waited for again; it learns the rest from the channels.
+#[derive(Default)]
+pub(crate) struct Farewell {
+    silent: bool,
+}
+
+impl Shared {
+    pub(crate) fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// The session to commit in; a new one if the last has ended.
+    pub(crate) fn session(&self) -> Result<Arc<Session>> {
+        let mut state = self.lock();
+        let ended = loop {
+            match &*state {
+                State::Unregistered(_) => return Err(unregistered()),
+                State::Registering => state = self.wait(state),
+                State::Registered(session) if !session.is_over() => return Ok(Arc::clone(session)),
+                State::Registered(session) => break Arc::clone(session),
+            }
+        };
+        *state = State::Registering;
+        drop(state);
+        ended.close();
+        let renewed = self.new_session(Some(Arc::clone(&ended)));
+        let session = renewed.as_ref().map_or(&ended, |session| session);
+        self.set(State::Registered(Arc::clone(session)));
+        renewed
+    }
+
+    fn new_session(&self, previous: Option<Arc<Session>>) -> Result<Arc<Session>> {
+        let options = self.options.clone();
+        let registered = self.context.control(move |link| async move {
+            link.call_started(|daemon| {
+                let options = options.clone();
+                async move { register(&daemon, &options).await }
+            })
+            .await
+        })?;
+        let handler = Arc::clone(&self.handler);
+        Session::open(registered, self.id, handler, previous, self.context.limit())
+    }
+
+    pub(crate) fn unregister(&self, farewell: &mut Farewell) {
+        let mut state = self.lock();
+        let (session, first) = loop {
+            match &*state {
+                State::Registering => state = self.wait(state),
+                State::Registered(session) => break (Arc::clone(session), true),
+                State::Unregistered(Some(session)) => break (Arc::clone(session), false),
+                State::Unregistered(None) => return,
+            }
+        };
+        *state = State::Unregistered(Some(Arc::clone(&session)));
+        drop(state);
+        if first {
+            self.say_goodbye(&session, farewell);
+            session.close();
+        }
+        if session.wait_until_ended() {
+            *self.lock() = State::Unregistered(None);
+        }
+    }
+
+    /// Best effort: closing the channel ends the session as well, only less politely.
+    fn say_goodbye(&self, session: &Arc<Session>, farewell: &mut Farewell) {
+        if farewell.silent || session.is_over() {
+            return;
+        }
+        let (number, token) = (session.number, session.token);
+        let said = self.context.control(move |link| async move {
+            link.call(Start::Never, |daemon| async move {
+                unregister(&daemon, number, &token).await
+            })
+            .await
+        });
+        farewell.silent = said.is_err_and(|failure| failure.status == Status::Timeout);
+    }
+
+    fn set(&self, state: State) {
+        *self.lock() = state;
+        self.changed.notify_all();
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.changed
+            .wait(state)
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn unregistered() -> Failure {
+    Failure::provider_gone("the provider was unregistered")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,498 @@
+//! The serving thread against a hand-driven daemon: the test holds the other end of the channel and
+//! the other mapping of the arena.
+
+use std::ffi::CString;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use fuse_promise_core::image::{ImageView, TreeBuilder};
+use fuse_promise_core::{NodeAttr, PathRule, ProviderNumber, Token};
+use fuse_promise_wire::arena::Arena;
+use fuse_promise_wire::{Channel, FrameBytes, Geometry, PROTOCOL_VERSION};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::SendFlags;
+
+use super::*;
+use crate::image::PromiseImage;
+use crate::registration::Registered;
+use crate::test_support::{GUARD, Handler};
+
+const GEOMETRY: Geometry = Geometry {
+    small_len: 64 << 10,
+    small_count: 2,
+    large_len: 128 << 10,
+    large_count: 1,
+};
+const LARGE_SLOT: u32 = 2;
+const FILE: NodeAttr = NodeAttr {
+    mode: 0o644,
+    size: 1 << 20,
+    mtime_nsec: 0,
+};
+
+/// The daemon's side.
+struct Rig {
+    channel: Channel,
+    arena: Arena,
+    session: Arc<Session>,
+    requests: AtomicU32,
+}
+
+struct Done {
+    status: Option<Status>,
+    length: u32,
+}
+
+fn hello(epoch: u32) -> ToProvider {
+    ToProvider::Hello {
+        protocol: PROTOCOL_VERSION,
+        epoch,
+        geometry: GEOMETRY,
+    }
+}
+
+fn arena() -> (Arena, OwnedFd) {
+    Arena::create(GEOMETRY).unwrap()
+}
+
+impl Rig {
+    fn new(handler: impl ReadHandler + 'static) -> Self {
+        let (ours, theirs) = Channel::pair().unwrap();
+        let (arena, memory) = arena();
+        let registered = Registered {
+            number: ProviderNumber(1),
+            token: Token([7; 32]),
+            channel: theirs.into_fd(),
+            arena: memory,
+        };
+        ours.send(&hello(1).encode()).unwrap();
+        let session = Session::open(registered, 1, Arc::new(handler), None, GUARD).unwrap();
+        let rig = Self {
+            channel: ours,
+            arena,
+            session,
+            requests: AtomicU32::new(0),
+        };
+        let greeting = ToDaemon::Hello {
+            protocol: PROTOCOL_VERSION,
+        };
+        assert_eq!(rig.receive(), Some(greeting));
+        rig
+    }
+
+    fn send(&self, frame: ToProvider) {
+        assert_eq!(self.channel.send(&frame.encode()), Ok(SendOutcome::Sent));
+    }
+
+    /// What the library sends next; `None` when it has closed the channel.
+    fn receive(&self) -> Option<ToDaemon> {
+        let patience = Timespec::try_from(GUARD).unwrap();
+        let mut watched = [PollFd::new(&self.channel, PollFlags::IN)];
+        assert_eq!(poll(&mut watched, Some(&patience)), Ok(1), "nothing came");
+        match self.channel.recv(&mut [0; RECV_LEN]).unwrap() {
+            RecvOutcome::Frame(frame) => Some(ToDaemon::decode(&frame).unwrap()),
+            RecvOutcome::Closed => None,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Publishes `dir/file` and `other` as promise number 5 and returns the row of `dir/file`.
+    fn commit(&self) -> u32 {
+        let mut tree = TreeBuilder::new(PathRule::Utf8);
+        let directory = NodeAttr { size: 0, ..FILE };
+        tree.add_dir(b"dir", directory, b"id of dir").unwrap();
+        tree.add_file(b"dir/file", FILE, b"id of file").unwrap();
+        tree.add_file(b"other", FILE, b"id of other").unwrap();
+        let mut bytes = Vec::new();
+        tree.write_image(&mut bytes).unwrap();
+        let row = ImageView::trusted(&bytes).resolve(b"dir/file").unwrap();
+        let image = Arc::new(PromiseImage::Heap(bytes));
+        self.session.promises.expect(99, image);
+        self.event(SessionEvent::Committed, 5, 99);
+        row.0
+    }
+
+    fn event(&self, event: SessionEvent, promise: u32, argument: u64) {
+        self.send(ToProvider::Event {
+            event,
+            promise,
+            argument,
+        });
+    }
+
+    fn frame(&self, row: u32) -> ReadFrame {
+        ReadFrame {
+            request: self.requests.fetch_add(1, Ordering::Relaxed).into(),
+            epoch: 1,
+            promise: 5,
+            row,
+            offset: 1000,
+            length: 16,
+            slot: 0,
+            slot_offset: 0,
+            pid: 0,
+            tid: 0,
+        }
+    }
+
+    fn read(&self, frame: ReadFrame) -> Done {
+        self.send(ToProvider::Read(frame));
+        match self.receive() {
+            Some(ToDaemon::Done {
+                request,
+                epoch,
+                status,
+                length,
+            }) => {
+                assert_eq!((request, epoch), (frame.request, frame.epoch));
+                let status = Status::from_code(status);
+                Done { status, length }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn slot(&self, slot: u32, length: usize) -> Vec<u8> {
+        self.arena.claim(slot).unwrap().bytes(length).to_vec()
+    }
+
+    /// The library has closed the channel; why?
+    fn end(&self) -> End {
+        assert_eq!(self.receive(), None);
+        self.session.wait_until_ended();
+        self.session.end().unwrap()
+    }
+
+    fn fault(&self) -> String {
+        match self.end() {
+            End::Faulty(what) => what,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn assert_failed(done: &Done, status: Status) {
+    assert_eq!((done.status, done.length), (Some(status), 0));
+}
+
+#[test]
+fn the_handler_is_told_everything_and_writes_into_the_slot() {
+    type Seen = (CString, CString, CString, u64, usize);
+    let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
+    let rig = Rig::new(Handler({
+        let seen = Arc::clone(&seen);
+        move |request: &ReadRequest<'_>, buffer: &mut [u8]| {
+            seen.lock().unwrap().push((
+                request.promise_id.to_owned(),
+                request.node_id.to_owned(),
+                request.relative_path.to_owned(),
+                request.offset,
+                request.length,
+            ));
+            buffer.copy_from_slice(b"sixteen bytes...");
+            Ok(16)
+        }
+    }));
+    let row = rig.commit();
+    let done = rig.read(rig.frame(row));
+    assert_eq!((done.status, done.length), (Some(Status::Ok), 16));
+    assert_eq!(rig.slot(0, 16), b"sixteen bytes...");
+    let expected = (
+        c"promise-5".to_owned(),
+        c"id of file".to_owned(),
+        c"dir/file".to_owned(),
+        1000,
+        16,
+    );
+    assert_eq!(*seen.lock().unwrap(), [expected]);
+}
+
+#[test]
+fn a_short_answer_is_continued_behind_its_end() {
+    let rig = Rig::new(Handler(|request: &ReadRequest<'_>, buffer: &mut [u8]| {
+        let count = buffer.len().min(10);
+        buffer[..count].fill(u8::try_from(request.offset / 10).unwrap());
+        Ok(count)
+    }));
+    let row = rig.commit();
+    let whole = ReadFrame {
+        offset: 0,
+        length: 16,
+        slot: LARGE_SLOT,
+        ..rig.frame(row)
+    };
+    assert_eq!(rig.read(whole).length, 10);
+    let rest = ReadFrame {
+        offset: 10,
+        length: 6,
+        slot_offset: 10,
+        ..whole
+    };
+    assert_eq!(rig.read(rest).length, 6);
+    let slot = rig.slot(LARGE_SLOT, 17);
+    assert_eq!(slot, [&[0; 10][..], &[1; 6], &[0]].concat());
+}
+
+#[test]
+fn a_refusal_fails_its_read_with_the_handlers_status() {
+    let next: Arc<Mutex<Status>> = Arc::new(Mutex::new(Status::Io));
+    let rig = Rig::new(Handler({
+        let next = Arc::clone(&next);
+        move |_: &ReadRequest<'_>, _: &mut [u8]| Err(*next.lock().unwrap())
+    }));
+    let row = rig.commit();
+    for status in Status::ALL {
+        *next.lock().unwrap() = status;
+        // Success is no refusal, and neither is what only a call can say.
+        let expected = match Status::from_provider(status.code()) {
+            Status::Ok => Status::Io,
+            told => told,
+        };
+        assert_failed(&rig.read(rig.frame(row)), expected);
+    }
+}
+
+#[test]
+fn a_panic_or_too_many_bytes_fail_one_read_and_no_more() {
+    let rig = Rig::new(Handler(
+        |request: &ReadRequest<'_>, buffer: &mut [u8]| match request.offset {
+            1 => panic!("the handler's own"),
+            2 => Ok(buffer.len() + 1),
+            _ => Ok(buffer.len()),
+        },
+    ));
+    let row = rig.commit();
+    for offset in [1, 2] {
+        let frame = ReadFrame {
+            offset,
+            ..rig.frame(row)
+        };
+        assert_failed(&rig.read(frame), Status::Io);
+        assert_eq!(rig.read(rig.frame(row)).length, 16);
+    }
+}
+
+fn counting(calls: &Arc<AtomicU32>) -> impl ReadHandler + 'static {
+    let calls = Arc::clone(calls);
+    Handler(move |_: &ReadRequest<'_>, buffer: &mut [u8]| {
+        calls.fetch_add(1, Ordering::Relaxed);
+        Ok(buffer.len())
+    })
+}
+
+#[test]
+fn what_is_not_known_is_not_found_and_the_handler_hears_nothing() {
+    let calls = Arc::default();
+    let rig = Rig::new(counting(&calls));
+    let row = rig.commit();
+    let known = rig.frame(row);
+    for frame in [
+        ReadFrame {
+            promise: 6,
+            ..known
+        },
+        ReadFrame {
+            promise: 0,
+            ..known
+        },
+        ReadFrame { row: 0, ..known },
+        ReadFrame { row: 77, ..known },
+        ReadFrame {
+            row: u32::MAX,
+            ..known
+        },
+    ] {
+        assert_failed(&rig.read(frame), Status::NotFound);
+    }
+    assert_eq!(calls.load(Ordering::Relaxed), 0);
+    assert_eq!(rig.read(rig.frame(row)).length, 16);
+}
+
+#[test]
+fn a_promise_is_served_until_its_release() {
+    let rig = Rig::new(counting(&Arc::default()));
+    let row = rig.commit();
+    rig.event(SessionEvent::Destroyed, 5, 0);
+    assert_eq!(rig.read(rig.frame(row)).status, Some(Status::Ok));
+    rig.event(SessionEvent::Released, 5, 0);
+    assert_failed(&rig.read(rig.frame(row)), Status::NotFound);
+}
+
+#[test]
+fn a_read_of_another_epoch_is_answered_without_the_handler() {
+    let calls = Arc::default();
+    let rig = Rig::new(counting(&calls));
+    let row = rig.commit();
+    let stale = ReadFrame {
+        epoch: 2,
+        ..rig.frame(row)
+    };
+    assert_failed(&rig.read(stale), Status::Io);
+    assert_eq!(calls.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn a_new_hello_brings_a_new_arena() {
+    let rig = Rig::new(Handler(|_: &ReadRequest<'_>, buffer: &mut [u8]| {
+        buffer.fill(b'n');
+        Ok(buffer.len())
+    }));
+    let row = rig.commit();
+    let (renewed, memory) = arena();
+    let greeting = hello(2).encode();
+    let sent = rig.channel.send_with_fd(&greeting, memory.as_fd());
+    assert_eq!(sent, Ok(SendOutcome::Sent));
+    let frame = ReadFrame {
+        epoch: 2,
+        ..rig.frame(row)
+    };
+    assert_eq!(rig.read(frame).status, Some(Status::Ok));
+    assert_eq!(renewed.claim(0).unwrap().bytes(16), [b'n'; 16]);
+    assert_eq!(rig.slot(0, 16), [0; 16]);
+    // The old epoch is over.
+    assert_failed(&rig.read(rig.frame(row)), Status::Io);
+}
+
+#[test]
+fn a_hello_without_memory_or_of_another_version_ends_the_session() {
+    let rig = Rig::new(counting(&Arc::default()));
+    rig.send(hello(2));
+    assert!(rig.fault().contains("arena"));
+
+    let rig = Rig::new(counting(&Arc::default()));
+    let (_renewed, memory) = arena();
+    let other = ToProvider::Hello {
+        protocol: PROTOCOL_VERSION + 1,
+        epoch: 2,
+        geometry: GEOMETRY,
+    };
+    rig.channel
+        .send_with_fd(&other.encode(), memory.as_fd())
+        .unwrap();
+    assert!(rig.fault().contains("version"));
+}
+
+#[test]
+fn slots_that_cannot_be_meant_end_the_session() {
+    for (slot, slot_offset, length) in [
+        (3, 0, 16),
+        (u32::MAX, 0, 16),
+        (0, 0, (64 << 10) + 1),
+        (0, 64 << 10, 1),
+        (0, u32::MAX, u32::MAX),
+    ] {
+        let rig = Rig::new(counting(&Arc::default()));
+        let row = rig.commit();
+        rig.send(ToProvider::Read(ReadFrame {
+            slot,
+            slot_offset,
+            length,
+            ..rig.frame(row)
+        }));
+        assert!(
+            rig.fault().contains("slot"),
+            "{slot} {slot_offset} {length}"
+        );
+    }
+}
+
+#[test]
+fn packets_that_are_no_frames_end_the_session() {
+    let nonsense: FrameBytes = [0xff; 64];
+    for packet in [&nonsense[..], &[0; 64], &[1], &[0; 65]] {
+        let rig = Rig::new(counting(&Arc::default()));
+        rustix::net::send(&rig.channel, packet, SendFlags::empty()).unwrap();
+        assert!(!rig.fault().is_empty());
+    }
+}
+
+#[test]
+fn the_daemons_end_ends_the_session() {
+    let rig = Rig::new(counting(&Arc::default()));
+    rig.event(SessionEvent::Ended, 0, 0);
+    assert_eq!(rig.end(), End::EndedByDaemon);
+
+    let Rig {
+        channel, session, ..
+    } = Rig::new(counting(&Arc::default()));
+    assert!(!session.is_over());
+    drop(channel);
+    session.wait_until_ended();
+    assert_eq!(session.end(), Some(End::HungUp));
+    assert!(session.is_over());
+}
+
+#[test]
+fn a_daemon_that_goes_away_during_a_call_is_noticed_after_it() {
+    let (entered, wait_entered) = std::sync::mpsc::channel();
+    let (leave, wait_leave) = std::sync::mpsc::channel();
+    let wait_leave = Mutex::new(wait_leave);
+    let rig = Rig::new(Handler(move |_: &ReadRequest<'_>, buffer: &mut [u8]| {
+        entered.send(()).unwrap();
+        wait_leave.lock().unwrap().recv_timeout(GUARD).unwrap();
+        Ok(buffer.len())
+    }));
+    let row = rig.commit();
+    rig.send(ToProvider::Read(rig.frame(row)));
+    wait_entered.recv_timeout(GUARD).unwrap();
+    let Rig {
+        channel, session, ..
+    } = rig;
+    drop(channel);
+    assert!(session.is_over(), "seen at once, though the thread is busy");
+    leave.send(()).unwrap();
+    session.wait_until_ended();
+    assert_eq!(session.end(), Some(End::HungUp));
+}
+
+#[test]
+fn a_cancelled_read_is_answered_all_the_same() {
+    let rig = Rig::new(counting(&Arc::default()));
+    let row = rig.commit();
+    let frame = rig.frame(row);
+    rig.send(ToProvider::Cancel {
+        request: frame.request,
+    });
+    assert_eq!(rig.read(frame).status, Some(Status::Ok));
+    assert_eq!(rig.session.cancelled(), 1);
+}
+
+#[test]
+fn a_session_that_does_not_begin_with_a_hello_is_refused() {
+    let begin = |frame: Option<ToProvider>| {
+        let (ours, theirs) = Channel::pair().unwrap();
+        let (_arena, memory) = arena();
+        match frame {
+            Some(frame) => assert_eq!(ours.send(&frame.encode()), Ok(SendOutcome::Sent)),
+            None => ours.shutdown(),
+        }
+        let registered = Registered {
+            number: ProviderNumber(1),
+            token: Token([7; 32]),
+            channel: theirs.into_fd(),
+            arena: memory,
+        };
+        let handler = Arc::new(counting(&Arc::default()));
+        let opened = Session::open(registered, 1, handler, None, GUARD);
+        opened.err().map(|failure| failure.status)
+    };
+    let other_version = ToProvider::Hello {
+        protocol: PROTOCOL_VERSION + 1,
+        epoch: 1,
+        geometry: GEOMETRY,
+    };
+    let other_geometry = ToProvider::Hello {
+        protocol: PROTOCOL_VERSION,
+        epoch: 1,
+        geometry: Geometry {
+            large_count: 2,
+            ..GEOMETRY
+        },
+    };
+    assert_eq!(begin(Some(other_version)), Some(Status::VersionMismatch));
+    assert!(begin(Some(other_geometry)).is_some());
+    let cancel = ToProvider::Cancel { request: 1 };
+    assert_eq!(begin(Some(cancel)), Some(Status::Io));
+    assert_eq!(begin(None), Some(Status::Unavailable));
+}
