@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+
+/*
+ * fuse-promise: publish files whose bytes you make when somebody reads them.
+ *
+ * A provider registers a read callback, builds a tree of names, sizes and times, and commits it.
+ * From then on the tree is visible to every program of the session under
+ * $XDG_RUNTIME_DIR/fuse-promise/promise-N/, and each read(2) of one of its files is answered by the
+ * callback. The daemon that mounts it, fuse-promised, starts by itself when it is first needed.
+ *
+ *     fp_context_open -> fp_provider_register -> fp_promise_builder_new -> fp_promise_add_dir,
+ *     fp_promise_add_file ... -> fp_promise_commit -> fp_promise_builder_free
+ *
+ * Strings and structs given to a function are copied; they may go as soon as it returns. Handles
+ * are owned by whoever opened them and are closed once. Every function may be called from any
+ * thread, and from inside a callback; only closing a handle while another thread uses it is a
+ * mistake.
+ *
+ * The library's threads block all signals and print nothing. After fork() the child may not use what
+ * the parent had open: every fp_ function there returns FP_ERR_UNAVAILABLE, closing functions do
+ * nothing, and the parent is not disturbed. A program that forks into the background does so before
+ * its first fp_context_open().
+ */
+
+#ifndef FUSE_PROMISE_FUSE_PROMISE_H
+#define FUSE_PROMISE_FUSE_PROMISE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The version of the API that a program is compiled with; see fp_context_options_t. */
+#define FP_API_VERSION 1u
+
+/* Done. */
+#define FP_OK ((fp_status_t)0u)
+/* An argument is wrong; fp_last_error() names it. */
+#define FP_ERR_INVALID_ARGUMENT ((fp_status_t)1u)
+/* No daemon, no mount, no runtime directory, a limit was reached, or called in a forked child. */
+#define FP_ERR_UNAVAILABLE ((fp_status_t)2u)
+/* Not yours, or not safe to use. */
+#define FP_ERR_PERMISSION ((fp_status_t)3u)
+/* Not there. */
+#define FP_ERR_NOT_FOUND ((fp_status_t)4u)
+/* Already there. */
+#define FP_ERR_ALREADY_EXISTS ((fp_status_t)5u)
+/* The provider has been unregistered, or its process has ended. */
+#define FP_ERR_PROVIDER_GONE ((fp_status_t)6u)
+/* Input or output failed, or the library did. */
+#define FP_ERR_IO ((fp_status_t)7u)
+/* Somebody did not answer in time. */
+#define FP_ERR_TIMEOUT ((fp_status_t)8u)
+/* Given up on request. */
+#define FP_ERR_CANCELLED ((fp_status_t)9u)
+/* Program, library and daemon are of versions that do not understand each other. */
+#define FP_ERR_VERSION_MISMATCH ((fp_status_t)10u)
+
+/* Something of that name is there already: give up, */
+#define FP_CONFLICT_FAIL ((fp_conflict_policy_t)0u)
+/* replace files and use directories that are there, but never symlinks, */
+#define FP_CONFLICT_OVERWRITE ((fp_conflict_policy_t)1u)
+/* or take another name: "name (1).ext", "name (2).ext" and so on. */
+#define FP_CONFLICT_RENAME ((fp_conflict_policy_t)2u)
+
+/* Initialisers, as in: fp_context_options_t options = FP_CONTEXT_OPTIONS_INIT; */
+#define FP_CONTEXT_OPTIONS_INIT \
+    { (uint32_t)sizeof(fp_context_options_t), FP_API_VERSION, NULL }
+#define FP_PROVIDER_OPS_INIT(read_fn) \
+    { (uint32_t)sizeof(fp_provider_ops_t), (read_fn) }
+#define FP_NODE_ATTR_INIT \
+    { (uint32_t)sizeof(fp_node_attr_t), 0u, 0u, 0 }
+#define FP_MATERIALIZE_OPTIONS_INIT \
+    { (uint32_t)sizeof(fp_materialize_options_t), FP_CONFLICT_FAIL, NULL, NULL }
+
+/**
+ * A way to one daemon: the one that serves a runtime directory. Any thread may use it, several at
+ * a time.
+ */
+typedef struct fp_context_t fp_context_t;
+
+/**
+ * A tree that is being put together. Threads that share one wait for each other.
+ */
+typedef struct fp_promise_builder_t fp_promise_builder_t;
+
+/**
+ * A registered provider: it publishes promises and answers reads of their files. Any thread may
+ * use it, several at a time.
+ */
+typedef struct fp_provider_t fp_provider_t;
+
+/**
+ * The outcome of a call: one of the FP_OK and FP_ERR_ constants. Values this header does not know
+ * may be added.
+ */
+typedef uint32_t fp_status_t;
+
+/**
+ * How to open a context. Initialise it with FP_CONTEXT_OPTIONS_INIT.
+ */
+typedef struct fp_context_options_t {
+    /**
+     * sizeof(fp_context_options_t).
+     */
+    uint32_t struct_size;
+    /**
+     * FP_API_VERSION.
+     */
+    uint32_t api_version;
+    /**
+     * Absolute path of the runtime directory, or NULL for $XDG_RUNTIME_DIR. The text is copied. A
+     * directory other than $XDG_RUNTIME_DIR is served by a daemon that was started there by hand.
+     */
+    const char *runtime_dir;
+} fp_context_options_t;
+
+/**
+ * Which bytes of which file are asked for. The struct and its texts belong to the library and are
+ * valid until the callback returns.
+ */
+typedef struct fp_read_request_t {
+    /**
+     * The promise, for instance "promise-7".
+     */
+    const char *promise_id;
+    /**
+     * The node id that fp_promise_add_file() was given for this file.
+     */
+    const char *node_id;
+    /**
+     * The file's path inside the promise.
+     */
+    const char *relative_path;
+    /**
+     * The first byte asked for, counted from the beginning of the file. Less than the file's
+     * declared size.
+     */
+    uint64_t offset;
+    /**
+     * How many bytes are asked for. At least 1; offset + length is at most the declared size.
+     */
+    size_t length;
+} fp_read_request_t;
+
+/**
+ * Where the bytes go. The struct and its buffer belong to the library and are valid until the
+ * callback returns.
+ */
+typedef struct fp_read_response_t {
+    /**
+     * Write the bytes here. What is in it before is undefined.
+     */
+    uint8_t *buffer;
+    /**
+     * Room in the buffer: the request's length.
+     */
+    size_t buffer_len;
+    /**
+     * Set this to the number of bytes written; 0 when the callback begins.
+     */
+    size_t bytes_written;
+} fp_read_response_t;
+
+/**
+ * Answers one read.
+ *
+ * It runs on a thread of the library that blocks every signal, one call at a time for each
+ * provider, until fp_provider_unregister() has returned. user_data is what fp_provider_register()
+ * was given; the library only hands it on, and does so from its own thread.
+ *
+ * Write up to response->buffer_len bytes into response->buffer, set response->bytes_written and
+ * return FP_OK. Fewer bytes than asked for is allowed: the library asks again for the rest. No
+ * bytes at all means that the file ends here, before its declared size.
+ *
+ * Any other status fails this read and nothing else. The reader sees FP_ERR_PERMISSION as EACCES,
+ * FP_ERR_NOT_FOUND as ENOENT, FP_ERR_CANCELLED as ECANCELED, FP_ERR_TIMEOUT as ETIMEDOUT, every
+ * other one as EIO; bytes_written over buffer_len is EIO too. A callback that takes longer than
+ * the read timeout (30 s) has answered nobody: the reader got ETIMEDOUT.
+ *
+ * The callback may call any fp_ function. fp_promise_commit() works, and so does
+ * fp_provider_unregister() of its own provider: then this call is its last. Reading one's own
+ * promise through the mount from inside the callback waits for this very callback and ends with
+ * ETIMEDOUT. The callback must not throw a C++ exception or longjmp() out.
+ */
+typedef fp_status_t (*fp_provider_read_fn)(const struct fp_read_request_t *request,
+                                           struct fp_read_response_t *response,
+                                           void *user_data);
+
+/**
+ * The callbacks of a provider. Initialise it with FP_PROVIDER_OPS_INIT(read_fn). The struct is
+ * copied.
+ */
+typedef struct fp_provider_ops_t {
+    /**
+     * sizeof(fp_provider_ops_t).
+     */
+    uint32_t struct_size;
+    /**
+     * Answers reads. Must not be NULL.
+     */
+    fp_provider_read_fn read;
+} fp_provider_ops_t;
+
+/**
+ * What stat() shows of a node. Initialise it with FP_NODE_ATTR_INIT, which sets everything else to
+ * 0. The struct is copied.
+ */
+typedef struct fp_node_attr_t {
+    /**
+     * sizeof(fp_node_attr_t).
+     */
+    uint32_t struct_size;
+    /**
+     * Permission, set-id and sticky bits: at most 07777, no file type bits.
+     */
+    uint32_t mode;
+    /**
+     * Size in bytes, at most INT64_MAX. 0 for a directory.
+     */
+    uint64_t size;
+    /**
+     * Time of last modification in nanoseconds since 1970-01-01 00:00 UTC. Not negative.
+     */
+    int64_t mtime_nsec;
+} fp_node_attr_t;
+
+/**
+ * What to do about something that is already there: one of the FP_CONFLICT_ constants.
+ */
+typedef uint32_t fp_conflict_policy_t;
+
+/**
+ * How far a copy has come. The struct and its text belong to the library and are valid until the
+ * callback returns.
+ */
+typedef struct fp_materialize_progress_t {
+    /**
+     * sizeof(fp_materialize_progress_t) of the library; at least that of this header.
+     */
+    uint32_t struct_size;
+    /**
+     * Files and directories that are done, and how many there are.
+     */
+    uint64_t entries_done;
+    uint64_t entries_total;
+    /**
+     * Bytes written, and the sum of the declared sizes.
+     */
+    uint64_t bytes_written;
+    uint64_t bytes_total;
+    /**
+     * The same for files alone.
+     */
+    uint64_t files_written;
+    uint64_t files_total;
+    /**
+     * The same for directories alone.
+     */
+    uint64_t directories_created;
+    uint64_t directories_total;
+    /**
+     * The path of the copy.
+     */
+    const char *target_path;
+} fp_materialize_progress_t;
+
+/**
+ * Told how far a copy has come. It runs on the thread that called fp_materialize(), with the user
+ * data given in the options. Return FP_OK to go on; any other status stops the copy, removes what
+ * it has created and is what fp_materialize() returns. The callback must not throw a C++ exception
+ * or longjmp() out.
+ */
+typedef fp_status_t (*fp_materialize_progress_fn)(const struct fp_materialize_progress_t *progress,
+                                                  void *user_data);
+
+/**
+ * How to copy. Initialise it with FP_MATERIALIZE_OPTIONS_INIT: fail on conflicts, no progress.
+ */
+typedef struct fp_materialize_options_t {
+    /**
+     * sizeof(fp_materialize_options_t).
+     */
+    uint32_t struct_size;
+    /**
+     * One of FP_CONFLICT_FAIL, FP_CONFLICT_OVERWRITE and FP_CONFLICT_RENAME.
+     */
+    fp_conflict_policy_t conflict_policy;
+    /**
+     * May be NULL.
+     */
+    fp_materialize_progress_fn progress;
+    /**
+     * Given to every call of progress as it is.
+     */
+    void *progress_user_data;
+} fp_materialize_options_t;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * The version of the library that is running, for instance "1.1.0". Never NULL. The text is
+ * static.
+ */
+const char *fp_library_version(void);
+
+/**
+ * The status as a short lower-case text, for instance "not found"; "unknown status" for any other
+ * number. Never NULL. The text is static. fp_last_error() has the sentence that tells what
+ * happened.
+ */
+const char *fp_status_string(fp_status_t status);
+
+/**
+ * The calling thread's last failure as a sentence for a person: what was wrong, with which path or
+ * id. Never NULL; an empty string if no call of this thread has failed. A call that succeeds
+ * leaves it as it is.
+ *
+ * The text belongs to the library and is valid until the thread's next call of an fp_ function.
+ * Works in every thread, in callbacks, and in a forked child.
+ */
+const char *fp_last_error(void);
+
+/**
+ * Opens a context. No daemon is needed yet; the first call that needs one connects, and starts it
+ * if it must.
+ *
+ * options may be NULL, which means the defaults. On success *out_context is a handle that you own
+ * until fp_context_close(); on failure it stays NULL.
+ *
+ * FP_ERR_INVALID_ARGUMENT: out_context is NULL, struct_size is wrong, or the runtime directory is
+ * relative, empty or not a directory. FP_ERR_VERSION_MISMATCH: api_version is not FP_API_VERSION.
+ * FP_ERR_UNAVAILABLE: the runtime directory is missing, or XDG_RUNTIME_DIR is not set and none was
+ * given. FP_ERR_PERMISSION: it belongs to another user, or group or others have access to it.
+ */
+fp_status_t fp_context_open(const struct fp_context_options_t *options,
+                            struct fp_context_t **out_context);
+
+/**
+ * Closes a context and ends the providers that were registered through it: reads of their promises
+ * fail from then on. Handles of those providers and of builders stay yours to free. NULL does
+ * nothing.
+ *
+ * When it returns, no read callback of those providers runs or will run; called from inside a
+ * callback, that one callback ends last.
+ */
+void fp_context_close(struct fp_context_t *context);
+
+/**
+ * Registers a provider with the context's daemon, which is started if need be.
+ *
+ * user_data goes to every callback as it is, and may be NULL; what it points to must stay valid
+ * until fp_provider_unregister() or fp_context_close() has returned. On success *out_provider is a
+ * handle that you own until fp_provider_unregister(); on failure it stays NULL.
+ *
+ * FP_ERR_INVALID_ARGUMENT: context, ops or out_provider is NULL, struct_size is wrong, or
+ * ops->read is NULL. FP_ERR_UNAVAILABLE: there is no daemon and none could be started, or it
+ * cannot serve; fp_last_error() tells why. FP_ERR_TIMEOUT: the daemon did not answer.
+ * FP_ERR_VERSION_MISMATCH: daemon and library do not understand each other.
+ */
+fp_status_t fp_provider_register(struct fp_context_t *context,
+                                 const struct fp_provider_ops_t *ops,
+                                 void *user_data,
+                                 struct fp_provider_t **out_provider);
+
+/**
+ * Ends a provider and frees its handle. Its promises go out of the listing at once; reads of files
+ * that are still open fail with EIO. NULL does nothing.
+ *
+ * When it returns, the read callback does not run and will not run again, so user_data may be
+ * freed. Called from inside the read callback it returns at once, and that call is the last.
+ */
+void fp_provider_unregister(struct fp_provider_t *provider);
+
+/**
+ * Begins a promise of the given provider. The provider must have been registered through the same
+ * context.
+ *
+ * On success *out_builder is a handle that you own until fp_promise_builder_free(), also after a
+ * commit; on failure it stays NULL. The root directory of the promise is there from the start,
+ * with mode 0755 and mtime 0.
+ *
+ * FP_ERR_INVALID_ARGUMENT: an argument is NULL, or the provider belongs to another context.
+ */
+fp_status_t fp_promise_builder_new(struct fp_context_t *context,
+                                   struct fp_provider_t *provider,
+                                   struct fp_promise_builder_t **out_builder);
+
+/**
+ * Adds a directory.
+ *
+ * relative_path is UTF-8, relative to the promise; "./q", "a//b" and "t/" mean "q", "a/b" and "t".
+ * Its parent must have been added before. provider_node_id is any non-empty text of up to 4096
+ * bytes; read callbacks get it back. All arguments are copied.
+ *
+ * FP_ERR_INVALID_ARGUMENT: an argument is NULL, struct_size is wrong, mode, size or mtime_nsec is
+ * out of range, the path is empty, ".", absolute, not UTF-8, contains ".." or a name over 255
+ * bytes, the node id is empty, or the builder has been committed. FP_ERR_NOT_FOUND: the parent has
+ * not been added. FP_ERR_ALREADY_EXISTS: the path has.
+ */
+fp_status_t fp_promise_add_dir(struct fp_promise_builder_t *builder,
+                               const char *relative_path,
+                               const struct fp_node_attr_t *attr,
+                               const char *provider_node_id);
+
+/**
+ * Adds a file, whose bytes the provider's read callback will be asked for. Arguments and failures
+ * are those of fp_promise_add_dir(), except that a file may have a size.
+ *
+ * The size is what readers see and rely on: declare it as it is.
+ */
+fp_status_t fp_promise_add_file(struct fp_promise_builder_t *builder,
+                                const char *relative_path,
+                                const struct fp_node_attr_t *attr,
+                                const char *provider_node_id);
+
+/**
+ * Publishes the tree. When it returns FP_OK the promise is visible to every program of the
+ * session, and out_path holds its absolute path, NUL-terminated: the mount's path and "promise-N".
+ * A builder with nothing in it publishes an empty directory.
+ *
+ * A failed commit has published nothing and the builder stays usable. After a successful one the
+ * builder can only be freed; the promise lives on until its provider is unregistered or its
+ * process ends.
+ *
+ * FP_ERR_INVALID_ARGUMENT: builder or out_path is NULL, out_path_len is too small for the path and
+ * its NUL, or the builder has been committed. FP_ERR_PROVIDER_GONE: the provider has been
+ * unregistered. FP_ERR_UNAVAILABLE: no daemon, no mount, or a limit is reached. FP_ERR_TIMEOUT:
+ * the daemon did not answer.
+ */
+fp_status_t fp_promise_commit(struct fp_promise_builder_t *builder,
+                              char *out_path,
+                              size_t out_path_len);
+
+/**
+ * Frees a builder. What it has committed stays published. NULL does nothing.
+ */
+void fp_promise_builder_free(struct fp_promise_builder_t *builder);
+
+/**
+ * Copies a promised file or directory out of the mount into an ordinary directory, and returns
+ * when it is done.
+ *
+ * promise_path is an absolute path in the mount: of a file, of a directory, or of a promise
+ * itself, which makes target_dir/promise-N. target_dir is an absolute path of an existing
+ * directory. options may be NULL, which means FP_CONFLICT_FAIL and no progress.
+ *
+ * FP_ERR_INVALID_ARGUMENT: context, promise_path or target_dir is NULL, struct_size is wrong, the
+ * policy is unknown, a path is relative, or target_dir is a symlink or not a directory.
+ * FP_ERR_NOT_FOUND: target_dir does not exist. FP_ERR_UNAVAILABLE: there is no daemon, or it
+ * cannot copy.
+ */
+fp_status_t fp_materialize(struct fp_context_t *context,
+                           const char *promise_path,
+                           const char *target_dir,
+                           const struct fp_materialize_options_t *options);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* FUSE_PROMISE_FUSE_PROMISE_H */
