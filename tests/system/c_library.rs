@@ -1,0 +1,279 @@
+//! The C programs of tests/c and the samples, each against a library as it is
+//! installed. A program that passes ends with 0 and writes nothing to standard
+//! error, the library included.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use fuse_promise_testkit::process::{Process, Ran, run};
+use fuse_promise_testkit::{Session, Shape, both_shapes};
+use rustix::process::Signal;
+
+/// How a program is built and run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Plain,
+    Sanitized,
+    Memcheck,
+    Static,
+}
+
+/// What one run needs.
+struct Need {
+    program: &'static str,
+    /// The folder with the library.
+    library: &'static str,
+    daemon_flag: Option<&'static str>,
+    arguments: Vec<PathBuf>,
+}
+
+fn c_dir() -> PathBuf {
+    fuse_promise_testkit::programs::bin_dir().join("../c")
+}
+
+fn command(session: &Session, way: Way, need: &Need) -> Command {
+    let folder = match way {
+        Way::Plain | Way::Memcheck => "plain",
+        Way::Sanitized => "sanitized",
+        Way::Static => "static",
+    };
+    let program = c_dir().join(folder).join(need.program);
+    let mut command = match way {
+        Way::Memcheck => memcheck(session, &program),
+        _ => session.command(&program),
+    };
+    command
+        .args(&need.arguments)
+        .env("LD_LIBRARY_PATH", c_dir().join(need.library));
+    command
+}
+
+fn memcheck(session: &Session, program: &Path) -> Command {
+    let mut command = session.command("valgrind");
+    command.args(["-q", "--error-exitcode=99"]);
+    // A forked child would report what its parent's threads own.
+    if !program.ends_with("fork") {
+        command.args(["--leak-check=full", "--show-leak-kinds=definite"]);
+        command.arg("--errors-for-leak-kinds=definite");
+    }
+    command.arg(program);
+    command
+}
+
+#[track_caller]
+fn passes(ran: &Ran) {
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    assert_eq!(ran.err, "", "what it wrote to standard error");
+}
+
+fn alone(way: Way, program: &'static str) {
+    let session = Session::idle(Shape::Private);
+    let need = Need {
+        program,
+        library: "lib",
+        daemon_flag: None,
+        arguments: Vec::new(),
+    };
+    let mut command = command(&session, way, &need);
+    passes(&run(command.env_remove("XDG_RUNTIME_DIR")));
+}
+
+fn with_daemon(way: Way, program: &'static str) {
+    needing(
+        way,
+        &Need {
+            program,
+            library: "lib",
+            daemon_flag: None,
+            arguments: Vec::new(),
+        },
+    );
+}
+
+fn needing(way: Way, need: &Need) {
+    let options = match need.daemon_flag {
+        Some(flag) => Session::options(Shape::Private).flag(flag),
+        None => Session::options(Shape::Private),
+    };
+    let session = options.start();
+    let mut command = command(&session, way, need);
+    passes(&run(command.env("FP_RUNTIME_DIR", session.runtime_dir())));
+}
+
+fn own_mount(way: Way) {
+    needing(
+        way,
+        &Need {
+            program: "own-mount",
+            library: "lib",
+            daemon_flag: Some("--read-timeout=500ms"),
+            arguments: Vec::new(),
+        },
+    );
+}
+
+fn panics(way: Way) {
+    needing(
+        way,
+        &Need {
+            program: "panics",
+            library: "panicking",
+            daemon_flag: None,
+            arguments: vec![c_dir().join("symbols.txt")],
+        },
+    );
+}
+
+macro_rules! in_ways {
+    ($($module:ident: $way:expr;)*) => {
+        $(mod $module {
+            use super::*;
+
+            #[test]
+            fn layout() {
+                alone($way, "layout");
+            }
+
+            #[test]
+            fn layout_in_cpp() {
+                alone($way, "layout-cpp");
+            }
+
+            #[test]
+            fn arguments() {
+                alone($way, "arguments");
+            }
+
+            #[test]
+            fn runtime_dir() {
+                alone($way, "runtime-dir");
+            }
+
+            #[test]
+            fn materialize_arguments() {
+                alone($way, "materialize-arguments");
+            }
+
+            #[test]
+            fn last_error() {
+                alone($way, "last-error");
+            }
+
+            #[test]
+            fn builder_rules() {
+                with_daemon($way, "builder-rules");
+            }
+
+            #[test]
+            fn commit() {
+                with_daemon($way, "commit");
+            }
+
+            #[test]
+            fn read_callback() {
+                with_daemon($way, "read-callback");
+            }
+
+            #[test]
+            fn callback_calls() {
+                with_daemon($way, "callback-calls");
+            }
+
+            #[test]
+            fn handles() {
+                with_daemon($way, "handles");
+            }
+
+            #[test]
+            fn threads() {
+                with_daemon($way, "threads");
+            }
+
+            #[test]
+            fn fork() {
+                with_daemon($way, "fork");
+            }
+
+            #[test]
+            fn own_mount() {
+                super::own_mount($way);
+            }
+
+            #[test]
+            fn panics() {
+                super::panics($way);
+            }
+        })*
+    };
+}
+
+in_ways! {
+    plain: Way::Plain;
+    sanitized: Way::Sanitized;
+    memcheck: Way::Memcheck;
+}
+
+#[test]
+fn the_static_library_works_as_well() {
+    alone(Way::Static, "arguments");
+    with_daemon(Way::Static, "commit");
+}
+
+/// Without this, a sanitizer that is not on would find nothing.
+#[test]
+fn the_sanitizers_are_on() {
+    let session = Session::idle(Shape::Private);
+    for (fault, name) in [
+        ("address", "AddressSanitizer"),
+        ("undefined", "runtime error"),
+    ] {
+        let program = |folder: &str| c_dir().join(folder).join("must-fail");
+        let caught = run(session.command(program("sanitized")).arg(fault));
+        assert_ne!(caught.code, 0, "{fault}");
+        assert!(caught.err.contains(name), "{}", caught.err);
+        assert_eq!(run(session.command(program("plain")).arg(fault)).code, 0);
+    }
+}
+
+/// A sample that is up: its process, and the path it has printed.
+fn sample(session: &Session, name: &str, arguments: &[&Path]) -> (Process, PathBuf) {
+    let mut command = session.command(c_dir().join("plain").join(name));
+    command
+        .args(arguments)
+        .env("LD_LIBRARY_PATH", c_dir().join("lib"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped());
+    let mut process = Process::spawn_piped(command, &session.dirs().log(name));
+    let mut line = String::new();
+    BufReader::new(process.child().stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    assert_ne!(line, "", "{name} ended without having published");
+    (process, PathBuf::from(line.trim_end()))
+}
+
+both_shapes! {
+    fn the_minimal_sample_publishes_a_file(session) {
+        let (mut provider, promise) = sample(&session, "minimal-provider", &[]);
+        let text = std::fs::read_to_string(promise.join("hello.txt")).unwrap();
+        assert!(!text.is_empty());
+        provider.signal(Signal::INT);
+        assert_eq!(provider.wait().code(), Some(0));
+        assert!(!promise.exists());
+    }
+
+    fn the_directory_sample_publishes_a_tree(session) {
+        let original = session.dirs().home().join("original");
+        let script = "
+            mkdir -p \"$1/sub/empty\"
+            seq 100000 >\"$1/sub/numbers\"
+            : >\"$1/nothing\"
+            printf one >\"$1/one\"";
+        run(session.command("sh").args(["-ec", script, "sh"]).arg(&original)).ok();
+        let (mut provider, promise) = sample(&session, "directory-provider", &[&original]);
+        run(session.command("diff").arg("-r").arg(&original).arg(&promise)).ok();
+        provider.signal(Signal::TERM);
+        assert_eq!(provider.wait().code(), Some(0));
+    }
+}

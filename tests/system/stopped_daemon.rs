@@ -1,0 +1,68 @@
+//! A daemon that is stopped in the middle of a call hangs nobody, and goes on
+//! as if nothing had been.
+
+use fuse_promise_core::{Record, Status};
+use fuse_promise_testkit::{ProviderProcess, Tree, both_shapes};
+use rustix::process::Signal;
+
+both_shapes! {
+    fn registering(session) {
+        let mut provider = ProviderProcess::launch(&session, None);
+        session.signal_daemon(Signal::STOP);
+        let refused = provider.register(&[]).unwrap_err();
+        assert_eq!(refused.status, Status::Timeout, "{refused:?}");
+        session.signal_daemon(Signal::CONT);
+        provider.register(&[]).unwrap();
+        provider.publish(&Tree::new().file("a", 100)).check();
+    }
+
+    fn committing(session) {
+        let mut provider = session.provider();
+        provider.ask(&Record::new("begin")).unwrap();
+        session.signal_daemon(Signal::STOP);
+        let refused = provider.ask(&Record::new("commit")).unwrap_err();
+        assert_eq!(refused.status, Status::Timeout, "{refused:?}");
+        session.signal_daemon(Signal::CONT);
+        // The builder is still usable, and what the daemon has carried out
+        // late is not carried out twice.
+        provider.ask(&Record::new("commit")).unwrap();
+        let list = session.fpctl(&["list"]);
+        assert_eq!(list.value("promises"), Some("1"), "{list:?}");
+    }
+
+    fn unregistering(session) {
+        let mut provider = session.provider();
+        provider.publish(&Tree::new().file("a", 100)).check();
+        session.signal_daemon(Signal::STOP);
+        provider.unregister();
+        session.signal_daemon(Signal::CONT);
+        provider.register(&[]).unwrap();
+        provider.publish(&Tree::new().file("b", 100)).check();
+    }
+
+    fn closing(session) {
+        let mut provider = session.provider();
+        provider.publish(&Tree::new().file("a", 100)).check();
+        session.signal_daemon(Signal::STOP);
+        provider.close();
+        session.signal_daemon(Signal::CONT);
+        session.provider().publish(&Tree::new().file("b", 100)).check();
+    }
+
+    fn asking_for_the_status(session) {
+        session.signal_daemon(Signal::STOP);
+        let said = session.fpctl(&["status"]);
+        assert_ne!(said.value("daemon"), Some("connected"), "{said:?}");
+        session.signal_daemon(Signal::CONT);
+        let said = session.fpctl(&["status"]);
+        assert_eq!(said.value("daemon"), Some("connected"), "{said:?}");
+    }
+
+    fn listing(session) {
+        session.signal_daemon(Signal::STOP);
+        let exit_code = i32::from(Status::Timeout.exit_code());
+        session.fpctl(&["list"]).fails_with(exit_code);
+        session.signal_daemon(Signal::CONT);
+        session.fpctl(&["list"]).ok();
+    }
+}
