@@ -38,7 +38,10 @@ impl Served {
     }
 
     fn of(tree: &TreeBuilder, manner: Manner) -> Self {
-        let rig = Rig::new();
+        Self::on(Rig::new(), tree, manner)
+    }
+
+    fn on(rig: Rig, tree: &TreeBuilder, manner: Manner) -> Self {
         let provider = rig.provider();
         let image = fuse_promise_wire::image::seal(tree).unwrap();
         let options = CommitOptions::default();
@@ -403,4 +406,49 @@ fn sources_and_targets_that_cannot_be_are_refused() {
     let file = rustix::fs::open(served.path("file"), OFlags::PATH, Mode::empty()).unwrap();
     assert_eq!(status(&served.source("a"), file), Status::InvalidArgument);
     assert_eq!(engine.jobs(), []);
+}
+
+#[test]
+fn a_partly_materialized_promise_goes_with_its_lost_provider() {
+    let rig = Rig::with(|options| options.linger = std::time::Duration::from_millis(50));
+    // The byte at the end of `fatal` is the provider's last.
+    let tree = support::tree(&[("a", 5000), ("fatal", 1)]);
+    let served = Served::on(rig, &tree, |provider, read| match read.row {
+        2 => provider.channel.shutdown(),
+        _ => provider.answer(read),
+    });
+    let engine = &served.rig.engine;
+    let other = served.rig.provider();
+    let lost = served.rig.commit(&other, &[("b", 1)]);
+    assert_eq!(status_of(&served.copy("a", ConflictPolicy::Fail)), None);
+    let eio = Err(rustix::io::Errno::IO.raw_os_error());
+    let fatal = served.rig.read(node(served.promise, 2), 0, 1);
+    assert_eq!(fatal.answer(), eio);
+    drop(other);
+    served
+        .rig
+        .settle("lost promises stay", |gauges| gauges.providers == 0);
+    assert!(engine.promise(lost).is_none() && engine.promise(served.promise).is_none());
+}
+
+#[test]
+fn a_promise_that_was_materialized_whole_stays_longer() {
+    let rig = Rig::with(|options| options.linger = std::time::Duration::from_millis(50));
+    let served = Served::on(rig, &support::tree(&[("a", 5000)]), |provider, read| {
+        provider.answer(read);
+        provider.channel.shutdown();
+    });
+    let engine = &served.rig.engine;
+    let other = served.rig.provider();
+    let lost = served.rig.commit(&other, &[("b", 1)]);
+    assert_eq!(status_of(&served.copy("", ConflictPolicy::Fail)), None);
+    drop(other);
+    // The other provider was lost after this one, and its promise goes all the same.
+    served
+        .rig
+        .settle("lost promises stay", |_| engine.promise(lost).is_none());
+    let state = engine.promise(served.promise).unwrap().state;
+    assert_eq!(state, NodeState::Materialized);
+    let a = node(served.promise, 1);
+    assert_eq!(served.rig.read(a, 0, 10).answer(), Ok(bytes(1, 0, 10)));
 }

@@ -227,3 +227,33 @@ fn a_read_of_what_is_not_there_says_so() {
     let unknown = fuse_promise_core::ids::PromiseNumber(99);
     assert_eq!(rig.read(node(unknown, 1), 0, 10).answer(), noent);
 }
+
+struct OldKernel;
+
+impl fuse_promise_engine::Kernel for OldKernel {
+    fn entry_gone(&self, _: fuse_promise_core::ids::Inode, _: &[u8]) {}
+    fn pages_stale(&self, _: fuse_promise_core::ids::Inode) {}
+    fn maps_direct_io(&self) -> bool {
+        false
+    }
+}
+
+#[test]
+fn where_direct_io_forbids_mmap_the_page_cache_stands_in_and_gets_no_short_read() {
+    let rig = Rig::new();
+    rig.engine.set_kernel(std::sync::Arc::new(OldKernel));
+    let provider = rig.provider();
+    let promise = rig.commit(&provider, &[("a", 1 << 20)]);
+    let inode = node(promise, 1);
+    let opened = rig.engine.open(inode, false).unwrap();
+    assert!(!opened.direct_io && !opened.keep_cache);
+    let reader = rig.read_as(inode, opened.handle, 0, 100);
+    let asked = provider.asked();
+    provider.answer_some(&asked, 10);
+    let asked = provider.asked();
+    provider.answer_some(&asked, 0);
+    assert_eq!(reader.answer(), Err(Errno::IO.raw_os_error()));
+    assert!(rig.engine.open(inode, false).unwrap().direct_io);
+    rig.engine.release(inode);
+    rig.engine.release(inode);
+}

@@ -316,7 +316,11 @@ impl Traffic {
         let mut requests = Vec::new();
         let queue_patience = patience.saturating_mul(QUEUE_PATIENCE);
         for (request, asked) in self.in_flight.iter_mut() {
-            let allowed = if asked.unsent { queue_patience } else { patience };
+            let allowed = if asked.unsent {
+                queue_patience
+            } else {
+                patience
+            };
             let since = asked.asked_at.max(self.alive_at);
             if now.saturating_sub(since) >= allowed
                 && let Some(waiter) = asked.waiter.take()
