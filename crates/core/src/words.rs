@@ -118,6 +118,17 @@ words! {
 }
 
 words! {
+    /// What became of an entry of a materialize that was not simply written.
+    pub enum EntryOutcome {
+        /// It took the place of a file that was there.
+        Replaced = "replaced",
+        /// The policy left what was there.
+        Skipped = "skipped",
+        Failed = "failed",
+    }
+}
+
+words! {
     /// What a materialize does where something is in its way.
     pub enum ConflictPolicy {
         /// Refuse the whole job before anything is written.

@@ -68,7 +68,8 @@ impl Engine {
         if session.has_ended() {
             return Err(gone(provider));
         }
-        // One commit of a provider at a time: a client that lost the answer sends
+        // One commit of a provider at a time, though the check of a large image
+        // takes a while; others are not held up: a client that lost the answer sends
         // the same again, perhaps while the first is still being checked.
         let mut commits = session.commits.lock();
         if let Some(number) = commits.find(options.commit_id) {
@@ -94,6 +95,15 @@ impl Engine {
     /// Destroys a promise: it leaves the listing at once, open files go on to be
     /// served while their provider lives.
     pub fn destroy(&self, number: PromiseNumber) -> Result<()> {
+        // Kept open until the end, so that Released cannot come before Destroyed.
+        let held = self.catalog.get_and_count_open(number);
+        let held = held.ok_or_else(|| not_listed(number))?;
+        let destroyed = self.destroy_listed(number);
+        self.count_release(&held);
+        destroyed
+    }
+
+    fn destroy_listed(&self, number: PromiseNumber) -> Result<()> {
         let promise = self.catalog.unlist(number);
         let promise = promise.ok_or_else(|| not_listed(number))?;
         promise.destroy();
@@ -105,7 +115,6 @@ impl Engine {
         let name = number.id().into_bytes();
         self.notifier.entry_gone(Inode::ROOT, name);
         self.observer.event(EngineEvent::PromiseRemoved(number));
-        self.free_if_unused(number);
         Ok(())
     }
 
@@ -168,6 +177,8 @@ impl Engine {
 
     fn withdraw(&self, number: PromiseNumber) {
         if self.catalog.unlist(number).is_some() {
+            let name = number.id().into_bytes();
+            self.notifier.entry_gone_later(Inode::ROOT, name);
             self.observer.event(EngineEvent::PromiseRemoved(number));
             self.free_if_unused(number);
         }

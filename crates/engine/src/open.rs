@@ -82,7 +82,7 @@ impl Engine {
         Ok((promise.ok_or(Errno::NOENT.raw_os_error())?, row))
     }
 
-    fn count_release(&self, promise: &Promise) {
+    pub(crate) fn count_release(&self, promise: &Promise) {
         if promise.count_release() {
             self.free_if_unused(promise.number);
         }

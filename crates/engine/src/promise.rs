@@ -1,10 +1,11 @@
 //! One committed promise: its image, whose it is, and the few things about it
 //! that change.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use fuse_promise_core::attr::NodeKind;
 use fuse_promise_core::failure::Result;
 use fuse_promise_core::ids::{Inode, PromiseNumber, Row};
 use fuse_promise_core::image::ImageView;
@@ -37,7 +38,7 @@ pub struct Promise {
 #[derive(Default)]
 struct NodeNotes {
     /// Files whose content turned out to end before the declared size.
-    ends: HashMap<Row, u64>,
+    ends_early: HashSet<Row>,
     /// Files that were opened, so the kernel may hold pages of them.
     opened: HashSet<Row>,
 }
@@ -94,8 +95,12 @@ impl Promise {
         self.state_if(|copies| copies.cover(files))
     }
 
-    /// The state of one node.
+    /// The state of one node; a directory has that of its promise.
     pub(crate) fn node_state(&self, row: Row) -> NodeState {
+        let node = self.view().row(row);
+        if node.is_some_and(|node| node.kind == NodeKind::Directory) {
+            return self.state();
+        }
         self.state_if(|copies| copies.of(row).is_some())
     }
 
@@ -178,14 +183,14 @@ impl Promise {
         self.nodes.lock().opened.iter().copied().collect()
     }
 
-    /// Notes that the content of a file ends at `end`; true the first time.
-    pub(crate) fn note_end(&self, row: Row, end: u64) -> bool {
-        self.nodes.lock().ends.insert(row, end).is_none()
+    /// Notes that the content of a file ends early; true the first time.
+    pub(crate) fn note_early_end(&self, row: Row) -> bool {
+        self.nodes.lock().ends_early.insert(row)
     }
 
     /// Whether the file was found to end before its declared size.
     pub(crate) fn ends_early(&self, row: Row) -> bool {
-        self.nodes.lock().ends.contains_key(&row)
+        self.nodes.lock().ends_early.contains(&row)
     }
 
     /// The path of a node as people see it, for messages: `promise-7/a/b`.

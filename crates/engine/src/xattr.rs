@@ -1,5 +1,6 @@
 //! Extended attributes of promised nodes: what they are and who serves them,
-//! computed when asked.
+//! computed when asked. They answer to their names and are not listed, or every
+//! `cp -a` would write the state of a promise onto an ordinary file.
 
 use fuse_promise_core::ids::Inode;
 use rustix::io::Errno;
@@ -26,17 +27,12 @@ impl Engine {
         Ok(value.into_bytes())
     }
 
-    /// The names of a node's attributes, each ended by NUL, as listxattr wants them.
+    /// The names of the attributes that a copy of the node should have too, each
+    /// ended by NUL, as listxattr wants them: those its provider gave it.
     pub fn xattr_names(&self, inode: Inode) -> Result<Vec<u8>, i32> {
-        if inode == Inode::ROOT {
-            return Ok(Vec::new());
+        if inode != Inode::ROOT {
+            self.find(inode)?;
         }
-        self.find(inode)?;
-        let mut names = Vec::new();
-        for name in [STATE, PROMISE, PROVIDER] {
-            names.extend_from_slice(name.as_bytes());
-            names.push(0);
-        }
-        Ok(names)
+        Ok(Vec::new())
     }
 }

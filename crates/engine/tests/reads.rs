@@ -257,3 +257,29 @@ fn where_direct_io_forbids_mmap_the_page_cache_stands_in_and_gets_no_short_read(
     rig.engine.release(inode);
     rig.engine.release(inode);
 }
+
+#[test]
+fn a_small_read_does_not_wait_behind_a_queued_large_one() {
+    let rig = Rig::new();
+    let provider = rig.provider();
+    let promise = rig.commit(&provider, &[("a", 1 << 30)]);
+    let large: Vec<_> = (0..9u64)
+        .map(|index| rig.read(node(promise, 1), index << 20, 1 << 20))
+        .collect();
+    assert_eq!(rig.engine.gauges().queued, 1);
+    let small = rig.read(node(promise, 1), 5, 10);
+    // Sent at once: it is the ninth frame, before any answer.
+    let asked: Vec<_> = (0..9).map(|_| provider.asked()).collect();
+    assert_eq!(asked[8].length, 10);
+    provider.answer(&asked[8]);
+    assert_eq!(small.answer(), Ok(bytes(1, 5, 10)));
+    for read in &asked[..8] {
+        provider.answer(read);
+    }
+    provider.answer(&provider.asked());
+    for (index, reader) in large.iter().enumerate() {
+        let offset = (index as u64) << 20;
+        assert_eq!(reader.answer(), Ok(bytes(1, offset, 1 << 20)));
+    }
+    rig.assert_idle();
+}

@@ -448,3 +448,21 @@ fn a_commit_that_is_sent_again_happens_once() {
     assert_ne!(commit(0), commit(0));
     assert_eq!(rig.engine.promises().len(), 4);
 }
+
+#[test]
+fn a_lost_provider_can_still_be_unregistered() {
+    let rig = Rig::new();
+    let provider = rig.provider();
+    rig.commit(&provider, &[("a", 1)]);
+    let (number, token) = (provider.number, provider.token);
+    drop(provider);
+    rig.settle("not noticed", |_| {
+        let now = rig.engine.provider(number).unwrap();
+        now.state == ProviderState::Disconnected
+    });
+    rig.engine.unregister(number, &token).unwrap();
+    assert_eq!(
+        (rig.engine.promises(), rig.engine.providers()),
+        (vec![], vec![])
+    );
+}

@@ -321,7 +321,7 @@ impl Copying {
         let path = self.work.paths.shown(row);
         self.work.job.advance(|now| {
             now.entries_done += 1;
-            now.target_path = path;
+            now.current_path = path;
         });
         self.tell_watchers();
     }

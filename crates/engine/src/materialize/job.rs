@@ -25,8 +25,10 @@ pub struct Progress {
     pub files_total: u64,
     pub directories_created: u64,
     pub directories_total: u64,
-    /// The entry finished last, as an absolute path.
+    /// The copy, as an absolute path.
     pub target_path: Vec<u8>,
+    /// The entry finished last, likewise; empty before the first.
+    pub current_path: Vec<u8>,
 }
 
 /// A job as it is now.

@@ -86,11 +86,12 @@ impl Engine {
             _ => node.name.to_vec(),
         };
         let planned = plan(&view, &node, &own_name, &directory, options.policy)?;
-        let progress = totals(&view, &planned);
+        let mut progress = totals(&view, &planned);
         let shown = std::fs::read_link(format!("/proc/self/fd/{}", target.as_raw_fd()));
         let shown = shown.unwrap_or_default().into_os_string();
         let shown = std::os::unix::ffi::OsStringExt::into_vec(shown);
         let paths = CopyPaths::new(&promise, row, planned.root_name, shown);
+        progress.target_path = paths.shown(row);
         let (to_inbox, inbox) = channel();
         let number = promise.number;
         let job = self
@@ -169,7 +170,8 @@ impl Engine {
     fn window(&self, promise: &crate::promise::Promise) -> usize {
         let ready = promise.session.reads_at_once() as usize;
         let memory = self.options.materialize_memory / u64::from(limits::READ_LEN_MAX);
-        let share = memory as usize / (self.jobs.running() + 1);
+        // The job itself is among those that run.
+        let share = memory as usize / self.jobs.running().max(1);
         ready.min(share).max(1)
     }
 }

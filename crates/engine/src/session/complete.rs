@@ -8,8 +8,8 @@ use fuse_promise_wire::{PROTOCOL_VERSION, ToDaemon};
 
 use super::Session;
 use super::in_flight::{Asked, Waiter};
+use super::outcome::{Answer, Done, Settled};
 use super::slot_answer::SlotAnswer;
-use super::traffic::{Answer, Done, Settled};
 use crate::engine::Engine;
 
 impl Engine {
@@ -91,14 +91,14 @@ impl Engine {
     /// readers get what there is; pages the kernel has are dropped.
     fn note_end(&self, waiter: &Waiter, answered: &SlotAnswer) {
         let (row, end) = answered.ends_at();
-        if waiter.promise.note_end(row, end) {
+        if waiter.promise.note_early_end(row) {
             let declared = waiter.promise.view().row(row);
             let declared = declared.map_or(0, |node| node.attr.size);
             tracing::warn!(
                 path = waiter.promise.display_path(row),
                 provider = waiter.promise.session.number().0,
                 declared,
-                end,
+                at_most = end,
                 "the provider's content ends before the declared size"
             );
         }

@@ -87,11 +87,16 @@ impl Engine {
     }
 
     /// Ends a session: its readers are answered at once, and its promises are
-    /// marked or taken away. Ending one that has ended does nothing.
+    /// marked or taken away. One that has ended can still be unregistered.
     pub(crate) fn end_session(&self, session: &Arc<Session>, ending: Ending) {
         let ended = session.traffic.lock().end();
-        let Some((link, waiters)) = ended else { return };
         let number = session.number();
+        let Some((link, waiters)) = ended else {
+            if let Ending::Unregistered = ending {
+                self.remove_session(number);
+            }
+            return;
+        };
         if let Ending::Unregistered = ending {
             let last_word = ToProvider::Event {
                 event: SessionEvent::Ended,
@@ -176,7 +181,7 @@ impl Engine {
         };
         let materialized = |promise: &Arc<Promise>| promise.state() == NodeState::Materialized;
         let promises = self.catalog.of_provider(number);
-        if session.lingers_again() && promises.iter().any(materialized) {
+        if session.first_linger_is_over() && promises.iter().any(materialized) {
             for promise in promises.iter().filter(|promise| !materialized(promise)) {
                 self.unlist(promise);
             }
@@ -229,6 +234,8 @@ impl Engine {
                 );
                 waiter.reply.error(Status::Timeout);
             }
+            // Places in the queue became free.
+            session.advance();
             needed |= session.traffic.lock().tick_idle(now);
         }
         needed

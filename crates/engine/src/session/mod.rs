@@ -5,6 +5,7 @@
 mod complete;
 mod in_flight;
 mod lifecycle;
+mod outcome;
 mod pump;
 mod queue;
 mod slot_answer;
@@ -28,12 +29,13 @@ use crate::commit::RecentCommits;
 use crate::sync::Mutex;
 pub(crate) use in_flight::{Waiter, Want};
 pub(crate) use lifecycle::Ending;
+pub(crate) use outcome::Counters;
+use outcome::{Outgoing, Placed, Refusal};
 pub(crate) use pump::Pump;
 pub use slot_answer::SlotAnswer;
 pub(crate) use slots::LARGE_LEN;
 use slots::Slots;
-pub(crate) use traffic::Counters;
-use traffic::{Link, Outgoing, Placed, Refusal, Traffic};
+use traffic::{Link, Traffic};
 
 /// Who registers a provider, as the transport vouches for it.
 #[derive(Debug)]
@@ -157,7 +159,7 @@ impl Session {
     }
 
     /// True the first time the lingering of its promises ends.
-    fn lingers_again(&self) -> bool {
+    fn first_linger_is_over(&self) -> bool {
         !self.sorted.swap(true, Ordering::AcqRel)
     }
 
@@ -267,9 +269,7 @@ impl Session {
                 self.traffic.lock().keep_unsent(outgoing);
                 self.pump.want_writable(self.number, &channel, true);
             }
-            // Out of socket memory, say: the request stays owed, and its deadline
-            // ends it if the provider is never asked.
-            Err(failure) => tracing::warn!(provider = self.number.0, "{failure}"),
+            Err(failure) => self.break_off(&channel, &failure),
         }
     }
 
@@ -285,11 +285,19 @@ impl Session {
             match channel.send(&frame) {
                 Ok(SendOutcome::Sent) => self.traffic.lock().note_first_sent(now),
                 Ok(SendOutcome::Full | SendOutcome::Closed) => return,
-                Err(failure) => {
-                    return tracing::warn!(provider = self.number.0, "{failure}");
-                }
+                Err(failure) => return self.break_off(channel, &failure),
             }
         }
+    }
+
+    /// A frame was lost (out of socket memory, say), and with it the order of
+    /// things. The pump sees the end of the channel and ends the session.
+    fn break_off(&self, channel: &Channel, failure: &Failure) {
+        tracing::warn!(
+            provider = self.number.0,
+            "the provider's channel: {failure}"
+        );
+        channel.shutdown();
     }
 
     /// Stops waiting for room, unless a frame was kept in the meantime.

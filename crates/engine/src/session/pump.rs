@@ -7,7 +7,7 @@
 //! whose answer is already there. While nothing is owed there are no ticks, and
 //! the thread sleeps until something happens.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -33,8 +33,8 @@ const TICK: Duration = Duration::from_millis(100);
 const AFTERGLOW: u32 = 10;
 /// Frames taken from one provider before the others have a turn.
 const FRAMES_PER_TURN: usize = 16;
-/// Rounds of emptying channels before a tick; a bound against providers that
-/// send faster than they are read.
+/// Rounds of emptying channels before a tick, or before the end of a dead
+/// provider; a bound against those who send faster than they are read.
 const ROUNDS_BEFORE_TICK: usize = 64;
 
 /// Events taken from epoll at once.
@@ -81,7 +81,7 @@ pub(crate) struct Pump {
     armed: AtomicBool,
     stopping: AtomicBool,
     /// Providers whose promises go away at a time, unless something else ends them.
-    lingering: Mutex<BTreeMap<(Instant, ProviderNumber), ()>>,
+    lingering: Mutex<BTreeSet<(Instant, ProviderNumber)>>,
 }
 
 impl Pump {
@@ -124,7 +124,7 @@ impl Pump {
     /// After `delay`, the promises of a lost provider go.
     pub(super) fn linger(&self, provider: ProviderNumber, delay: Duration) {
         let at = Instant::now() + delay;
-        self.lingering.lock().insert((at, provider), ());
+        self.lingering.lock().insert((at, provider));
         self.wake_up();
     }
 
@@ -238,7 +238,8 @@ impl Pump {
             Watched::Process(number) => {
                 if let Some((session, channel)) = engine.session_with_channel(number) {
                     // What it said before it died still counts.
-                    while self.take_frames(engine, &session, &channel) {}
+                    let mut turns = 0..ROUNDS_BEFORE_TICK;
+                    while turns.next().is_some() && self.take_frames(engine, &session, &channel) {}
                     engine.end_session(&session, Ending::ProcessEnded);
                 }
             }
@@ -278,7 +279,7 @@ impl Pump {
         if self.armed.load(Ordering::SeqCst) {
             clock.start();
         }
-        let expiry = self.lingering.lock().keys().next().map(|(at, _)| *at);
+        let expiry = self.lingering.lock().first().map(|(at, _)| *at);
         let next = [clock.next, expiry].into_iter().flatten().min()?;
         Some(next.saturating_duration_since(Instant::now()))
     }
@@ -304,11 +305,8 @@ impl Pump {
         let now = Instant::now();
         let mut expired = Vec::new();
         let mut lingering = self.lingering.lock();
-        while let Some(first) = lingering.first_entry() {
-            if first.key().0 > now {
-                break;
-            }
-            expired.push(first.remove_entry().0.1);
+        while lingering.first().is_some_and(|(at, _)| *at <= now) {
+            expired.extend(lingering.pop_first().map(|(_, provider)| provider));
         }
         expired
     }

@@ -42,18 +42,25 @@ impl Queue {
         self.small.is_empty() && self.large.is_empty()
     }
 
-    /// The next read for which `take` finds a slot, with that slot.
-    pub(crate) fn pop_with<S>(
-        &mut self,
-        mut take: impl FnMut(u32) -> Option<S>,
-    ) -> Option<(Queued, S)> {
-        for line in [&mut self.small, &mut self.large] {
-            let Some(first) = line.front() else { continue };
-            if let Some(slot) = take(first.want.length) {
-                return line.pop_front().map(|queued| (queued, slot));
-            }
-        }
-        None
+    /// Whether a read of this length is a short one.
+    pub(crate) fn is_small(&self, length: u32) -> bool {
+        length <= self.small_len
+    }
+
+    pub(crate) fn has_small(&self) -> bool {
+        !self.small.is_empty()
+    }
+
+    pub(crate) fn has_large(&self) -> bool {
+        !self.large.is_empty()
+    }
+
+    pub(crate) fn pop_small(&mut self) -> Option<Queued> {
+        self.small.pop_front()
+    }
+
+    pub(crate) fn pop_large(&mut self) -> Option<Queued> {
+        self.large.pop_front()
     }
 
     /// Takes out every read that began to wait at or before `tick`.
@@ -75,7 +82,7 @@ impl Queue {
     }
 
     fn line(&mut self, length: u32) -> &mut VecDeque<Queued> {
-        if length <= self.small_len {
+        if self.is_small(length) {
             &mut self.small
         } else {
             &mut self.large

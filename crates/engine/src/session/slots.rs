@@ -60,15 +60,24 @@ impl Slots {
         }
     }
 
-    /// A free slot of at least `length` bytes; None if all that fit are taken.
-    /// A short read takes a large slot when the small ones are gone.
-    pub(crate) fn take(&mut self, length: u32) -> Option<Slot> {
-        let small = (length <= self.geometry.small_len).then(|| self.small.pop());
-        let index = small.flatten().or_else(|| self.large.pop())?;
+    /// A free slot for a short read; one of the large ones only if `spare_large`.
+    pub(crate) fn take_small(&mut self, spare_large: bool) -> Option<Slot> {
+        let large = || spare_large.then(|| self.large.pop()).flatten();
+        let index = self.small.pop().or_else(large)?;
+        Some(self.take(index))
+    }
+
+    /// A free slot for a read of any length.
+    pub(crate) fn take_large(&mut self) -> Option<Slot> {
+        let index = self.large.pop()?;
+        Some(self.take(index))
+    }
+
+    fn take(&mut self, index: u32) -> Slot {
         self.touched[index as usize] = true;
         self.in_use += 1;
         let slot = self.arena.claim(index);
-        Some(slot.expect("a slot on the free list is claimed by nobody"))
+        slot.expect("a slot on the free list is claimed by nobody")
     }
 
     pub(crate) fn put_back(&mut self, slot: Slot) {

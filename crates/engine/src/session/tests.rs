@@ -19,8 +19,8 @@ use shuttle::thread;
 use std::thread;
 
 #[cfg(not(feature = "shuttle"))]
-use super::traffic::Placed;
-use super::traffic::{Answer, Done, Settled};
+use super::outcome::Placed;
+use super::outcome::{Answer, Done, Settled};
 use super::*;
 use crate::promise::Promise;
 use crate::read::ReadReply;

@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use fuse_promise_core::limits;
 use fuse_promise_core::status::Status;
-use fuse_promise_wire::{Channel, Geometry, ReadFrame, ToProvider};
+use fuse_promise_wire::{Channel, FrameBytes, Geometry, ReadFrame, Slot, ToProvider};
 use rustix::fd::OwnedFd;
 
 use super::in_flight::{Asked, InFlight, Waiter, Want};
+use super::outcome::{Answer, Counters, Done, Outgoing, Placed, Refusal, Settled};
 use super::queue::{Queue, Queued};
 use super::slots::Slots;
 
@@ -21,76 +22,6 @@ const QUEUE_PATIENCE: u64 = 4;
 
 /// Ticks without any request after which the slots' pages are given back.
 const IDLE_TICKS: u64 = 30;
-
-/// A frame for the provider, and the request it asks for if it is a Read.
-pub(crate) struct Outgoing {
-    pub(crate) frame: [u8; 64],
-    pub(crate) request: Option<u64>,
-}
-
-/// What a provider said about one request, as decoded.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Done {
-    pub(crate) request: u64,
-    pub(crate) epoch: u32,
-    pub(crate) status: u32,
-    pub(crate) length: u32,
-}
-
-/// What became of a request by a Done.
-pub(crate) enum Settled {
-    /// All that was asked for, or the file's real end, or an error: answer it.
-    Answer(Asked, Answer),
-    /// A short answer: the rest has been asked for.
-    Continued(Option<Outgoing>),
-    /// Nobody waited any more; the slot is free again.
-    Late,
-    /// The frame cannot be an answer of an honest provider.
-    Faulty(String),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Answer {
-    Whole,
-    /// The content ends before the declared size.
-    Ended,
-    Failed(Status),
-}
-
-/// Where a new read went.
-pub(crate) enum Placed {
-    Send(Outgoing),
-    /// In the queue, or its frame in the outbox.
-    Waits,
-    /// The session has ended, or its queue is full.
-    Refused(Waiter, Refusal),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    Ended,
-    QueueFull,
-}
-
-/// Counters since the session began.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Counters {
-    pub(crate) reads: u64,
-    pub(crate) served_bytes: u64,
-    pub(crate) errors: u64,
-    pub(crate) timeouts: u64,
-    pub(crate) late_replies: u64,
-}
-
-impl std::ops::AddAssign for Counters {
-    fn add_assign(&mut self, other: Self) {
-        self.reads += other.reads;
-        self.served_bytes += other.served_bytes;
-        self.errors += other.errors;
-        self.timeouts += other.timeouts;
-        self.late_replies += other.late_replies;
-    }
-}
 
 pub(crate) struct Traffic {
     epoch: u32,
@@ -142,19 +73,9 @@ impl Traffic {
         if self.has_ended() {
             return Placed::Refused(waiter, Refusal::Ended);
         }
-        // Whoever waits already comes first.
-        if self.queue.is_empty()
-            && let Some(slot) = self.slots.take(want.length)
-        {
-            let asked = Asked {
-                want,
-                got: 0,
-                slot,
-                waiter: Some(waiter),
-                asked_at: now,
-                unsent: false,
-            };
-            return match self.send_request(asked) {
+        if let Some(slot) = self.slot_for(want.length) {
+            let waiter = Some(waiter);
+            return match self.send_request(want, waiter, slot, now) {
                 Some(outgoing) => Placed::Send(outgoing),
                 None => Placed::Waits,
             };
@@ -171,27 +92,60 @@ impl Traffic {
         Placed::Waits
     }
 
+    /// A slot for a new read. Whoever waits in the same line comes first, and a
+    /// short read takes a large slot only while no large read waits for one.
+    fn slot_for(&mut self, length: u32) -> Option<Slot> {
+        let large_waits = self.queue.has_large();
+        match self.queue.is_small(length) {
+            true if self.queue.has_small() => None,
+            true => self.slots.take_small(!large_waits),
+            false if large_waits => None,
+            false => self.slots.take_large(),
+        }
+    }
+
     /// Moves the next waiting read into a free slot. None if there is no read,
     /// no slot, or the frame went into the outbox behind others.
     pub(crate) fn advance(&mut self, now: u64) -> Option<Outgoing> {
-        while let Some((queued, slot)) = self.queue.pop_with(|length| self.slots.take(length)) {
-            let asked = Asked {
-                want: queued.want,
-                got: 0,
-                slot,
-                waiter: Some(queued.waiter),
-                asked_at: now,
-                unsent: false,
-            };
-            if let Some(outgoing) = self.send_request(asked) {
+        while let Some((queued, slot)) = self.next_waiting() {
+            let waiter = Some(queued.waiter);
+            if let Some(outgoing) = self.send_request(queued.want, waiter, slot, now) {
                 return Some(outgoing);
             }
         }
         None
     }
 
-    fn send_request(&mut self, asked: Asked) -> Option<Outgoing> {
-        let request = self.in_flight.insert(asked);
+    fn next_waiting(&mut self) -> Option<(Queued, Slot)> {
+        let spare_large = !self.queue.has_large();
+        if self.queue.has_small()
+            && let Some(slot) = self.slots.take_small(spare_large)
+        {
+            return self.queue.pop_small().zip(Some(slot));
+        }
+        if self.queue.has_large()
+            && let Some(slot) = self.slots.take_large()
+        {
+            return self.queue.pop_large().zip(Some(slot));
+        }
+        None
+    }
+
+    fn send_request(
+        &mut self,
+        want: Want,
+        waiter: Option<Waiter>,
+        slot: Slot,
+        now: u64,
+    ) -> Option<Outgoing> {
+        let request = self.in_flight.insert(Asked {
+            want,
+            got: 0,
+            slot,
+            waiter,
+            asked_at: now,
+            unsent: false,
+        });
         self.outgoing_read(request)
     }
 
@@ -226,7 +180,7 @@ impl Traffic {
         self.outbox.push_back(outgoing);
     }
 
-    pub(crate) fn first_unsent(&self) -> Option<[u8; 64]> {
+    pub(crate) fn first_unsent(&self) -> Option<FrameBytes> {
         self.outbox.front().map(|outgoing| outgoing.frame)
     }
 

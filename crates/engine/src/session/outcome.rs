@@ -1,0 +1,77 @@
+//! What a step of a session's traffic comes to: a frame to send, a reader to
+//! answer, or the reason why neither is possible.
+
+use fuse_promise_core::status::Status;
+use fuse_promise_wire::FrameBytes;
+
+use super::in_flight::{Asked, Waiter};
+
+/// A frame for the provider, and the request it asks for if it is a Read.
+pub(crate) struct Outgoing {
+    pub(crate) frame: FrameBytes,
+    pub(crate) request: Option<u64>,
+}
+
+/// What a provider said about one request, as decoded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Done {
+    pub(crate) request: u64,
+    pub(crate) epoch: u32,
+    pub(crate) status: u32,
+    pub(crate) length: u32,
+}
+
+/// What became of a request by a Done.
+pub(crate) enum Settled {
+    /// All that was asked for, or the file's real end, or an error: answer it.
+    Answer(Asked, Answer),
+    /// A short answer: the rest has been asked for.
+    Continued(Option<Outgoing>),
+    /// Nobody waited any more; the slot is free again.
+    Late,
+    /// The frame cannot be an answer of an honest provider.
+    Faulty(String),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Whole,
+    /// The content ends before the declared size.
+    Ended,
+    Failed(Status),
+}
+
+/// Where a new read went.
+pub(crate) enum Placed {
+    Send(Outgoing),
+    /// In the queue, or its frame in the outbox.
+    Waits,
+    /// The session has ended, or its queue is full.
+    Refused(Waiter, Refusal),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    Ended,
+    QueueFull,
+}
+
+/// Counters since the session began.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Counters {
+    pub(crate) reads: u64,
+    pub(crate) served_bytes: u64,
+    pub(crate) errors: u64,
+    pub(crate) timeouts: u64,
+    pub(crate) late_replies: u64,
+}
+
+impl std::ops::AddAssign for Counters {
+    fn add_assign(&mut self, other: Self) {
+        self.reads += other.reads;
+        self.served_bytes += other.served_bytes;
+        self.errors += other.errors;
+        self.timeouts += other.timeouts;
+        self.late_replies += other.late_replies;
+    }
+}
