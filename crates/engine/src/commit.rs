@@ -132,7 +132,6 @@ impl Engine {
             return;
         };
         if self.catalog.free_if_unused(number) {
-            self.local_files.forget(number);
             promise.session.notify(&ToProvider::Event {
                 event: SessionEvent::Released,
                 promise: number.0,

@@ -13,7 +13,7 @@ use fuse_promise_wire::SegmentStore;
 use crate::catalog::Catalog;
 use crate::gauges::Gauges;
 use crate::kernel::{Kernel, Notifier};
-use crate::materialize::{Jobs, LocalFiles, PARTIALS, sweep};
+use crate::materialize::{Jobs, LocalFiles, Memory, PARTIALS, pages, sweep};
 use crate::numbers::Numbers;
 use crate::observe::{Observer, PromiseSnapshot, ProviderSnapshot};
 use crate::options::EngineOptions;
@@ -32,6 +32,7 @@ pub struct Engine {
     pub(crate) pump: Arc<Pump>,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) jobs: Jobs,
+    pub(crate) job_memory: Arc<Memory>,
     pub(crate) local_files: LocalFiles,
     sessions: RwLock<HashMap<ProviderNumber, Arc<Session>>>,
     /// Counters of sessions that are no longer in the table.
@@ -50,13 +51,16 @@ impl Engine {
     /// descriptors or threads.
     pub fn start(options: EngineOptions, observer: Arc<dyn Observer>) -> Result<Arc<Engine>> {
         let partials = options.runtime_dir.path().join(PARTIALS);
-        match sweep(&partials) {
-            0 => {}
-            files => tracing::info!(files, "partial files of an earlier daemon were removed"),
-        }
+        let left = pages(&partials);
+        // Detached: a target on a file system that hangs must not hold up a start.
+        std::thread::Builder::new()
+            .name("fp-sweep".into())
+            .spawn(move || sweep(&left))
+            .map_err(cannot_start)?;
         let numbers = Numbers::open(&options.runtime_dir.state_path())?;
         let pump = Arc::new(Pump::new().map_err(cannot_start)?);
         let (notifier, notifier_thread) = Notifier::start().map_err(cannot_start)?;
+        let job_memory = Arc::new(Memory::new(options.materialize_memory));
         let engine = Arc::new(Engine {
             options,
             catalog: Catalog::default(),
@@ -66,6 +70,7 @@ impl Engine {
             pump: Arc::clone(&pump),
             observer,
             jobs: Jobs::default(),
+            job_memory,
             local_files: LocalFiles::default(),
             sessions: RwLock::default(),
             past: Mutex::default(),
@@ -175,6 +180,7 @@ impl Engine {
             image_bytes,
             opens,
             lookups,
+            jobs: self.jobs.running() as u64,
             faulty_sessions: self.faulty_sessions.load(Ordering::Relaxed),
             ..Gauges::default()
         };

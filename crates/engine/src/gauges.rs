@@ -19,6 +19,8 @@ pub struct Gauges {
     pub opens: u64,
     /// Names and inodes the kernel remembers.
     pub lookups: u64,
+    /// Materialize jobs that run.
+    pub jobs: u64,
     /// Counters since the start of the daemon.
     pub reads: u64,
     pub served_bytes: u64,
@@ -32,7 +34,7 @@ pub struct Gauges {
 
 impl Gauges {
     /// Name and value of each, in the order shown to people.
-    pub fn fields(&self) -> [(&'static str, u64); 16] {
+    pub fn fields(&self) -> [(&'static str, u64); 17] {
         [
             ("providers", self.providers),
             ("promises", self.promises),
@@ -44,6 +46,7 @@ impl Gauges {
             ("unsent_frames", self.unsent_frames),
             ("opens", self.opens),
             ("lookups", self.lookups),
+            ("jobs", self.jobs),
             ("reads", self.reads),
             ("served_bytes", self.served_bytes),
             ("errors", self.errors),

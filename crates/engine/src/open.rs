@@ -89,6 +89,29 @@ impl Engine {
     }
 }
 
+/// Keeps a promise open for somebody inside the daemon, as a file handle would.
+pub(crate) struct HeldOpen {
+    engine: Arc<Engine>,
+    promise: Arc<Promise>,
+}
+
+impl HeldOpen {
+    /// None if the promise is gone.
+    pub(crate) fn of(engine: &Arc<Engine>, promise: &Arc<Promise>) -> Option<Self> {
+        engine.catalog.get_and_count_open(promise.number)?;
+        Some(Self {
+            engine: Arc::clone(engine),
+            promise: Arc::clone(promise),
+        })
+    }
+}
+
+impl Drop for HeldOpen {
+    fn drop(&mut self) {
+        self.engine.count_release(&self.promise);
+    }
+}
+
 /// Whether reads of the promise can have an answer other than an error.
 fn can_serve(promise: &Promise, row: Row) -> bool {
     let provider_serves = !promise.has_lost_provider() && !promise.session.has_ended();

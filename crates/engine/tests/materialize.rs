@@ -452,3 +452,49 @@ fn a_promise_that_was_materialized_whole_stays_longer() {
     let a = node(served.promise, 1);
     assert_eq!(served.rig.read(a, 0, 10).answer(), Ok(bytes(1, 0, 10)));
 }
+
+#[test]
+fn a_promise_that_is_destroyed_meanwhile_is_copied_to_the_end_and_then_freed() {
+    let files: Vec<_> = (0..40).map(|n| format!("f{n:02}")).collect();
+    let files: Vec<_> = files.iter().map(|name| (&name[..], 1 << 20)).collect();
+    let served = Served::new(&files, honest);
+    let job = served.start("", ConflictPolicy::Fail).unwrap();
+    served.rig.engine.destroy(served.promise).unwrap();
+    let done = served.finish(job);
+    assert_eq!(status_of(&done), None);
+    assert_eq!(listing(&served.path("promise-1")).len(), 40);
+    // Nothing of it is held any more: no image, no share of its provider's limits.
+    served
+        .rig
+        .settle("the promise stays", |gauges| gauges.image_bytes == 0);
+    let provider = served.rig.engine.providers()[0];
+    served.rig.settle("the charge stays", |_| {
+        served.rig.engine.provider(provider).unwrap().promises == 0
+    });
+}
+
+#[test]
+fn a_file_too_large_for_the_target_fails_alone() {
+    let served = Served::new(&[("a", i64::MAX as u64), ("b", 5)], honest);
+    let done = served.copy("", ConflictPolicy::Fail);
+    assert_eq!(status_of(&done), Some(Status::InvalidArgument));
+    let names: Vec<_> = listing(&served.path("promise-1")).into_keys().collect();
+    assert_eq!(names, [PathBuf::from("b")]);
+}
+
+#[test]
+fn a_removed_copy_is_not_kept_open() {
+    let served = Served::new(&[("a", 5000)], honest);
+    served.copy("", ConflictPolicy::Fail);
+    let a = node(served.promise, 1);
+    assert_eq!(served.rig.read(a, 0, 5).answer(), Ok(bytes(1, 0, 5)));
+    std::fs::remove_file(served.path("promise-1/a")).unwrap();
+    let open = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+    let open = open.filter_map(|entry| std::fs::read_link(entry.path()).ok());
+    let ours = |path: &PathBuf| path.starts_with(served.target.path());
+    let deleted = open
+        .filter(ours)
+        .filter(|path| path.to_string_lossy().contains("(deleted)"));
+    assert_eq!(deleted.collect::<Vec<_>>(), Vec::<PathBuf>::new());
+    assert_eq!(served.rig.read(a, 0, 5).answer(), Ok(bytes(1, 0, 5)));
+}

@@ -6,6 +6,7 @@ use std::sync::mpsc::Sender;
 use fuse_promise_core::ids::Row;
 use fuse_promise_core::status::Status;
 
+use super::memory::Held;
 use crate::read::ReadReply;
 use crate::session::SlotAnswer;
 
@@ -16,6 +17,8 @@ pub(crate) enum Message {
         offset: u64,
         asked: u32,
         answer: std::result::Result<Answered, Status>,
+        /// Given back with the message.
+        held: Held,
     },
     /// Look at the job's wish to stop.
     Wake,
@@ -42,6 +45,7 @@ pub(super) struct Chunk {
     pub(super) offset: u64,
     pub(super) asked: u32,
     pub(super) inbox: Sender<Message>,
+    pub(super) held: Held,
 }
 
 impl Chunk {
@@ -52,6 +56,7 @@ impl Chunk {
             offset: self.offset,
             asked: self.asked,
             answer,
+            held: self.held,
         });
     }
 }

@@ -20,7 +20,7 @@ use fuse_promise_core::status::Status;
 use super::chunk::{Answered, Chunk, Message};
 use super::job::Job;
 use super::journal::Journal;
-use super::local::LocalCopy;
+use super::memory::Held;
 use super::partial::{Identity, Partial, Publish};
 use super::paths::CopyPaths;
 use super::plan::{Action, Step};
@@ -29,6 +29,7 @@ use super::target::Directory;
 use super::trouble::{Tried, Trouble, of_provider, of_target};
 use crate::engine::Engine;
 use crate::observe::EngineEvent;
+use crate::open::HeldOpen;
 use crate::promise::Promise;
 use crate::read::ReadRequest;
 
@@ -58,20 +59,24 @@ pub(super) struct Work {
     pub(super) journal: Arc<Journal>,
     /// Reads under way at a time.
     pub(super) window: usize,
+    /// A promise that is destroyed meanwhile is served to the end.
+    pub(super) _open: HeldOpen,
 }
 
 pub(super) struct Copying {
-    work: Work,
-    inbox: Receiver<Message>,
+    pub(super) work: Work,
+    pub(super) inbox: Receiver<Message>,
     to_inbox: Sender<Message>,
     /// The directories on the way to the present step, outermost first.
-    inside: Vec<(Row, Directory)>,
+    pub(super) inside: Vec<(Row, Directory)>,
     open: HashMap<Row, Open>,
     under_way: usize,
+    /// Directories that were there before.
+    pub(super) reused: Vec<Row>,
     /// Everything made so far, in order; files with what they were when made.
-    made: Vec<(Row, Option<Identity>)>,
-    written: Vec<(Row, Identity)>,
-    report: Report,
+    pub(super) made: Vec<(Row, Option<Identity>)>,
+    pub(super) written: Vec<(Row, Identity)>,
+    pub(super) report: Report,
     told: Instant,
 }
 
@@ -84,6 +89,7 @@ impl Copying {
             inside: Vec::new(),
             open: HashMap::new(),
             under_way: 0,
+            reused: Vec::new(),
             made: Vec::new(),
             written: Vec::new(),
             report: Report::default(),
@@ -150,7 +156,7 @@ impl Copying {
                     self.begin_file(step.row, node.attr, &parent, name, Publish::Replace)
                 }
                 Action::Skip => {
-                    self.report.skipped(self.work.paths.relative(step.row));
+                    self.report.skipped(self.relative(step.row));
                     self.entry_done(step.row);
                     Ok(())
                 }
@@ -188,6 +194,7 @@ impl Copying {
     fn reuse_directory(&mut self, row: Row, parent: &Directory, name: &[u8]) -> Tried {
         let entered = parent.enter(name).map_err(of_target)?;
         self.inside.push((row, entered));
+        self.reused.push(row);
         self.entry_done(row);
         Ok(())
     }
@@ -215,17 +222,29 @@ impl Copying {
         }
         let mut offset = 0;
         while offset < attr.size && self.open.contains_key(&row) {
-            while self.under_way >= self.work.window {
-                self.receive().map_err(Trouble::Job)?;
-            }
-            offset += u64::from(self.ask(row, offset, attr.size));
+            let length = u64::from(READ_LEN_MAX).min(attr.size - offset);
+            let held = self.room_for(length).map_err(Trouble::Job)?;
+            self.ask(row, offset, length as u32, held);
+            offset += length;
         }
         Ok(())
     }
 
-    /// Asks for the next chunk; its length.
-    fn ask(&mut self, row: Row, offset: u64, size: u64) -> u32 {
-        let asked = u64::from(READ_LEN_MAX).min(size - offset) as u32;
+    /// Waits until the window and the memory of all jobs have room for a chunk.
+    fn room_for(&mut self, length: u64) -> Result<Held> {
+        let memory = Arc::clone(&self.work.engine.job_memory);
+        loop {
+            let nothing_under_way = self.under_way == 0;
+            if self.under_way < self.work.window
+                && let Some(held) = memory.take(length, nothing_under_way)
+            {
+                return Ok(held);
+            }
+            self.receive()?;
+        }
+    }
+
+    fn ask(&mut self, row: Row, offset: u64, asked: u32, held: Held) {
         let request = ReadRequest {
             inode: self.work.promise.inode(row),
             handle: 0,
@@ -238,10 +257,10 @@ impl Copying {
             offset,
             asked,
             inbox: self.to_inbox.clone(),
+            held,
         };
         self.under_way += 1;
         self.work.engine.read(request, Box::new(chunk));
-        asked
     }
 
     /// Takes one answer, or a second without any.
@@ -255,9 +274,11 @@ impl Copying {
                 offset,
                 asked,
                 answer,
+                held,
             }) => {
                 self.under_way -= 1;
                 let taken = self.take(row, offset, asked, answer);
+                drop(held);
                 taken.or_else(|trouble| self.entry_failed(row, trouble))?;
             }
         }
@@ -310,15 +331,25 @@ impl Copying {
                 self.made.push((row, Some(identity)));
                 self.report.written();
             }
-            Publish::Replace => self.report.replaced(self.work.paths.relative(row)),
+            Publish::Replace => self.report.replaced(self.relative(row)),
         }
         self.work.job.advance(|now| now.files_written += 1);
         self.entry_done(row);
         Ok(())
     }
 
+    /// The path of a node of the copy, relative to the target.
+    pub(super) fn relative(&self, row: Row) -> Vec<u8> {
+        self.work.paths.relative(&self.work.promise.view(), row)
+    }
+
+    /// The same as an absolute path, for people.
+    fn shown(&self, row: Row) -> Vec<u8> {
+        self.work.paths.shown(&self.work.promise.view(), row)
+    }
+
     fn entry_done(&mut self, row: Row) {
-        let path = self.work.paths.shown(row);
+        let path = self.shown(row);
         self.work.job.advance(|now| {
             now.entries_done += 1;
             now.current_path = path;
@@ -329,12 +360,12 @@ impl Copying {
     /// One entry failed; the job goes on unless nothing else could succeed either.
     fn entry_failed(&mut self, row: Row, trouble: Trouble) -> Result<()> {
         self.open.remove(&row);
-        let shown = String::from_utf8_lossy(&self.work.paths.shown(row)).into_owned();
+        let shown = String::from_utf8_lossy(&self.shown(row)).into_owned();
         let failure = match trouble {
             Trouble::Job(failure) => return Err(failure.context(&shown)),
             Trouble::Entry(failure) => failure.context(&shown),
         };
-        self.report.failed(self.work.paths.relative(row), failure);
+        self.report.failed(self.relative(row), failure);
         self.entry_done(row);
         Ok(())
     }
@@ -356,59 +387,6 @@ impl Copying {
 
     fn check_wishes(&self) -> Result<()> {
         self.work.job.wanted_stop().map_or(Ok(()), Err)
-    }
-
-    /// Modes and times of the directories we made, innermost first: a file made in
-    /// one changes its time, and a read-only one takes no more files.
-    fn finish_directories(&mut self) -> Result<()> {
-        let promise = Arc::clone(&self.work.promise);
-        let view = promise.view();
-        self.inside.clear();
-        for (row, _) in self.made.iter().rev().filter(|(_, file)| file.is_none()) {
-            let Some(node) = view.row(*row) else { continue };
-            let path = self.work.paths.relative(*row);
-            let finished = self.work.target.enter(&path).and_then(|directory| {
-                directory.finish(node.attr.mode, node.attr.mtime_nsec, self.work.sync)
-            });
-            if let Err(failure) = finished {
-                self.report.failed(path, failure);
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes away what the job made, unless somebody has changed it since.
-    fn undo(&mut self) {
-        self.inside.clear();
-        for (row, identity) in std::mem::take(&mut self.made).into_iter().rev() {
-            let path = self.work.paths.relative(row);
-            let (parent, name) = match path.iter().rposition(|byte| *byte == b'/') {
-                Some(slash) => (self.work.target.enter(&path[..slash]), &path[slash + 1..]),
-                None => (Ok(self.work.target.clone()), &path[..]),
-            };
-            let removed = parent.and_then(|parent| match identity {
-                None => parent.remove_directory(name),
-                Some(identity) => parent.remove_if(name, identity),
-            });
-            match removed {
-                Ok(()) => self.report.removed += 1,
-                Err(failure) => tracing::warn!("not taken away again: {failure}"),
-            }
-        }
-    }
-
-    /// From now on the copy serves reads of what was written.
-    fn keep_local_copy(&mut self) {
-        let files = std::mem::take(&mut self.written);
-        if files.is_empty() {
-            return;
-        }
-        let copy = LocalCopy::new(self.work.target.clone(), self.work.paths.clone(), files);
-        self.work.promise.keep_local(copy);
-        self.work
-            .engine
-            .observer
-            .event(EngineEvent::PromiseChanged(self.work.promise.number));
     }
 }
 

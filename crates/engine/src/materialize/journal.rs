@@ -2,7 +2,7 @@
 //!
 //! Before a temporary name is made in a directory, the directory's path is
 //! written down; a job that ends takes its page away. The next daemon sweeps what
-//! the pages name: only files with our prefix, and only through directories that
+//! the pages name: only the partial files of the daemon that wrote the page, and only through directories that
 //! are reached without a symlink.
 
 use std::collections::HashSet;
@@ -78,26 +78,41 @@ fn append(page: &Path, directory: &Path) -> std::io::Result<()> {
     out.write_all(&line)
 }
 
-/// Removes the partial files of earlier daemons; the number of files removed.
-pub(crate) fn sweep(folder: &Path) -> usize {
-    let Ok(pages) = std::fs::read_dir(folder) else {
-        return 0;
-    };
+/// The pages that earlier daemons left; taken before this one writes any.
+pub(crate) fn pages(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten();
+    entries.flatten().map(|entry| entry.path()).collect()
+}
+
+/// Removes the partial files that pages of earlier daemons name, and says so.
+pub(crate) fn sweep(pages: &[PathBuf]) {
+    match sweep_pages(pages) {
+        0 => {}
+        files => tracing::info!(files, "partial files of an earlier daemon were removed"),
+    }
+}
+
+fn sweep_pages(pages: &[PathBuf]) -> usize {
     let mut removed = 0;
-    for page in pages.flatten() {
-        let text = std::fs::read(page.path()).unwrap_or_default();
+    for page in pages {
+        let name = page.file_name().and_then(|name| name.to_str());
+        let daemon = name.and_then(|name| name.split_once('-'));
+        let Some((daemon, _)) = daemon else { continue };
+        let prefix = format!("{PARTIAL_PREFIX}{daemon}-");
+        let text = std::fs::read(page).unwrap_or_default();
         for directory in text
             .split(|byte| *byte == 0)
             .filter(|path| !path.is_empty())
         {
-            removed += sweep_directory(Path::new(std::ffi::OsStr::from_bytes(directory)));
+            let directory = Path::new(std::ffi::OsStr::from_bytes(directory));
+            removed += sweep_directory(directory, &prefix);
         }
-        let _ = std::fs::remove_file(page.path());
+        let _ = std::fs::remove_file(page);
     }
     removed
 }
 
-fn sweep_directory(path: &Path) -> usize {
+fn sweep_directory(path: &Path, prefix: &str) -> usize {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     let opened = rustix::fs::openat2(rustix::fs::CWD, path, flags, Mode::empty(), resolve);
@@ -106,7 +121,7 @@ fn sweep_directory(path: &Path) -> usize {
         return 0;
     };
     let names = entries.flatten().map(|entry| entry.file_name().to_owned());
-    let ours = names.filter(|name| name.to_bytes().starts_with(PARTIAL_PREFIX.as_bytes()));
+    let ours = names.filter(|name| name.to_bytes().starts_with(prefix.as_bytes()));
     ours.filter(|name| rustix::fs::unlinkat(&directory, name, AtFlags::empty()).is_ok())
         .count()
 }
@@ -128,13 +143,16 @@ mod tests {
         let journal = Journal::new(&folder, 1);
         journal.note(&Directory::open(&opened).unwrap()).unwrap();
         std::mem::forget(journal);
-        let partial = target.join(format!("{PARTIAL_PREFIX}1-2"));
+        let own = std::process::id();
+        let partial = target.join(format!("{PARTIAL_PREFIX}{own}-2"));
+        let of_another = target.join(format!("{PARTIAL_PREFIX}1-2"));
+        std::fs::write(&of_another, "half").unwrap();
         let users = target.join("users-file");
         std::fs::write(&partial, "half").unwrap();
         std::fs::write(&users, "whole").unwrap();
-        assert_eq!(sweep(&folder), 1);
-        assert!(!partial.exists() && users.exists());
-        assert_eq!(sweep(&folder), 0);
+        assert_eq!(sweep_pages(&pages(&folder)), 1);
+        assert!(!partial.exists() && users.exists() && of_another.exists());
+        assert_eq!(pages(&folder).len(), 0);
     }
 
     #[test]

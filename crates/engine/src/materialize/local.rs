@@ -3,16 +3,18 @@
 //! A file of a copy answers for its node only as long as device, inode, size,
 //! modification and change time are what they were when it was written; after
 //! that it is as if the copy had never been made. Files are opened beneath the
-//! directory that was held since the job, a bounded number at a time, by threads
-//! of their own: reading a disk may wait, and nobody waits on the kernel's side.
+//! directory that was held since the job, one per thread, by threads of their own: reading a disk may wait, and nobody waits on the kernel's side.
 
 use std::collections::{HashSet, VecDeque};
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, OnceLock};
 
-use fuse_promise_core::ids::{Inode, PromiseNumber, Row};
+use fuse_promise_core::ids::Row;
+use fuse_promise_core::image::ImageView;
 use fuse_promise_core::limits::READ_LEN_MAX;
+
+use rustix::io::Errno;
 
 use super::partial::Identity;
 use super::paths::CopyPaths;
@@ -27,8 +29,6 @@ use crate::sync::Mutex;
 const COPIES: usize = 4;
 /// Threads that read local files. Two keep two disks or one fast one busy.
 const READERS: usize = 2;
-/// Files of copies that are open at a time, over all promises.
-const OPEN_FILES: usize = 64;
 
 /// What one job wrote.
 pub(crate) struct LocalCopy {
@@ -67,8 +67,8 @@ impl LocalCopy {
         self.stale.lock().insert(row);
     }
 
-    fn open(&self, row: Row) -> Option<OwnedFd> {
-        self.target.open_file(&self.paths.relative(row)).ok()
+    fn open(&self, view: &ImageView<'_>, row: Row) -> rustix::io::Result<OwnedFd> {
+        self.target.open_file(&self.paths.relative(view, row))
     }
 }
 
@@ -107,11 +107,11 @@ pub(crate) struct LocalRead {
     pub(crate) reply: Box<dyn ReadReply>,
 }
 
-/// The threads that read local files, and the files they have open.
+/// The threads that read local files. Each has one file open, and only while it
+/// reads it, so that a copy that is removed gives its room back at once.
 #[derive(Default)]
 pub(crate) struct LocalFiles {
     queue: OnceLock<Sender<(Arc<Engine>, LocalRead)>>,
-    open: Mutex<VecDeque<(Inode, Identity, Arc<OwnedFd>)>>,
 }
 
 impl LocalFiles {
@@ -122,32 +122,6 @@ impl LocalFiles {
             let (engine, read) = refused.0;
             engine.read_from_provider(read.request, &read.promise, read.row, read.reply);
         }
-    }
-
-    /// The open file that still is what the job wrote.
-    fn file(&self, read: &LocalRead, written: Identity) -> Option<Arc<OwnedFd>> {
-        let inode = read.request.inode;
-        let mut open = self.open.lock();
-        let known = open
-            .iter()
-            .position(|(of, identity, _)| *of == inode && *identity == written);
-        if let Some(entry) = known.and_then(|index| open.remove(index)) {
-            let file = Arc::clone(&entry.2);
-            open.push_front(entry);
-            return Some(file);
-        }
-        drop(open);
-        let file = Arc::new(read.copy.open(read.row)?);
-        let mut open = self.open.lock();
-        open.push_front((inode, written, Arc::clone(&file)));
-        open.truncate(OPEN_FILES);
-        Some(file)
-    }
-
-    /// Closes what is open of a promise that is gone.
-    pub(crate) fn forget(&self, promise: PromiseNumber) {
-        let of_promise = |inode: Inode| inode.split().is_some_and(|(number, _)| number == promise);
-        self.open.lock().retain(|(inode, ..)| !of_promise(*inode));
     }
 }
 
@@ -173,47 +147,73 @@ fn serve(reads: &Mutex<Receiver<(Arc<Engine>, LocalRead)>>) {
     }
 }
 
+/// What became of a read of a copy.
+enum Tried {
+    Read,
+    /// The file is no longer what was written.
+    Changed,
+    /// It could not be read this time.
+    Failed(Errno),
+}
+
 impl Engine {
-    /// Answers from the copy, or, if it is no longer what was written, from the
-    /// provider.
+    /// Answers from the copy, or, if that cannot be done, from the provider.
     fn answer_locally(self: &Arc<Self>, read: LocalRead, buffer: &mut [u8]) {
         let length = read.request.length as usize;
-        if self.read_copy(&read, &mut buffer[..length]) {
-            return read.reply.data(&buffer[..length]);
+        let path = || read.promise.display_path(read.row);
+        match read_copy(&read, &mut buffer[..length]) {
+            Tried::Read => return read.reply.data(&buffer[..length]),
+            Tried::Changed => {
+                read.copy.mark_stale(read.row);
+                tracing::info!(
+                    path = path(),
+                    "the materialized copy was changed, moved or removed; it no longer serves"
+                );
+                let number = read.promise.number;
+                self.observer.event(EngineEvent::PromiseChanged(number));
+                return self.read(read.request, read.reply);
+            }
+            Tried::Failed(errno) => {
+                tracing::warn!(path = path(), "the materialized copy is not read: {errno}");
+            }
         }
-        read.copy.mark_stale(read.row);
-        tracing::info!(
-            path = read.promise.display_path(read.row),
-            "the materialized copy was changed, moved or removed; it no longer serves"
-        );
-        self.observer
-            .event(EngineEvent::PromiseChanged(read.promise.number));
-        self.read(read.request, read.reply);
-    }
-
-    /// Fills the buffer from the copy. Looked at before and after, so that bytes of
-    /// a file that changes meanwhile are not taken.
-    fn read_copy(&self, read: &LocalRead, buffer: &mut [u8]) -> bool {
-        let Some(written) = read.copy.identity(read.row) else {
-            return false;
-        };
-        let Some(file) = self.local_files.file(read, written) else {
-            return false;
-        };
-        let is_as_written = || Identity::of(&*file).is_ok_and(|now| now == written);
-        is_as_written() && read_whole(&file, read.request.offset, buffer) && is_as_written()
+        self.read_from_provider(read.request, &read.promise, read.row, read.reply);
     }
 }
 
-fn read_whole(file: &OwnedFd, offset: u64, buffer: &mut [u8]) -> bool {
+/// Fills the buffer from the copy. Looked at before and after, so that bytes of a
+/// file that changes meanwhile are not taken.
+fn read_copy(read: &LocalRead, buffer: &mut [u8]) -> Tried {
+    let Some(written) = read.copy.identity(read.row) else {
+        return Tried::Changed;
+    };
+    let file = match read.copy.open(&read.promise.view(), read.row) {
+        Ok(file) => file,
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV) => return Tried::Changed,
+        Err(errno) => return Tried::Failed(errno),
+    };
+    let as_written = || Identity::of(&file).map(|now| now == written);
+    let done = as_written().and_then(|same| match same {
+        true => read_whole(&file, read.request.offset, buffer).and_then(|()| as_written()),
+        false => Ok(false),
+    });
+    match done {
+        Ok(true) => Tried::Read,
+        Ok(false) => Tried::Changed,
+        Err(errno) => Tried::Failed(errno),
+    }
+}
+
+/// Fills the buffer; a file that is too short by now is found changed afterwards.
+fn read_whole(file: &OwnedFd, offset: u64, buffer: &mut [u8]) -> rustix::io::Result<()> {
     let mut done = 0;
     while done < buffer.len() {
         match rustix::io::pread(file, &mut buffer[done..], offset + done as u64) {
-            Ok(0) => return false,
+            Ok(0) => return Ok(()),
             Ok(read) => done += read,
-            Err(rustix::io::Errno::INTR) => {}
-            Err(_) => return false,
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
         }
     }
-    true
+    Ok(())
 }

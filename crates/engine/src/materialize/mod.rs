@@ -11,6 +11,7 @@ mod job;
 mod jobs;
 mod journal;
 mod local;
+mod memory;
 mod partial;
 mod paths;
 mod plan;
@@ -18,6 +19,7 @@ mod report;
 mod source;
 mod target;
 mod trouble;
+mod wrap_up;
 
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -26,19 +28,20 @@ use fuse_promise_core::attr::NodeKind;
 use fuse_promise_core::failure::{Failure, Result};
 use fuse_promise_core::ids::JobNumber;
 use fuse_promise_core::image::ImageView;
-use fuse_promise_core::limits;
 use fuse_promise_core::words::ConflictPolicy;
 use rustix::fd::{AsRawFd, OwnedFd};
 
 use crate::engine::Engine;
 use crate::observe::EngineEvent;
+use crate::open::HeldOpen;
 use copy::{Copying, Work};
 use job::Job;
 pub use job::{JobSnapshot, Progress};
 pub(crate) use jobs::Jobs;
 use journal::Journal;
-pub(crate) use journal::{PARTIALS, sweep};
+pub(crate) use journal::{PARTIALS, pages, sweep};
 pub(crate) use local::{LocalCopies, LocalCopy, LocalFiles, LocalRead};
+pub(crate) use memory::Memory;
 use paths::CopyPaths;
 use plan::{Action, Plan, plan};
 pub use report::{Outcome, REPORTED, Report, Reported};
@@ -56,6 +59,10 @@ pub struct MaterializeOptions {
     /// began it can still take all of it back.
     pub confirm: bool,
 }
+
+/// Large slots of a provider that a job leaves to other readers; a provider has
+/// seven more than the reads it runs at a time.
+const SLOTS_FOR_OTHERS: u32 = 7;
 
 impl Engine {
     /// Begins to copy a promised node, and all that is below it, into a directory.
@@ -75,6 +82,8 @@ impl Engine {
         options: MaterializeOptions,
     ) -> Result<JobNumber> {
         let (promise, row) = self.resolve_source(source)?;
+        let open = HeldOpen::of(self, &promise);
+        let open = open.ok_or_else(|| Failure::not_found("the promise is gone"))?;
         self.check_target(&target)?;
         let directory = Directory::open(&target)?;
         let view = promise.view();
@@ -90,8 +99,8 @@ impl Engine {
         let shown = std::fs::read_link(format!("/proc/self/fd/{}", target.as_raw_fd()));
         let shown = shown.unwrap_or_default().into_os_string();
         let shown = std::os::unix::ffi::OsStringExt::into_vec(shown);
-        let paths = CopyPaths::new(&promise, row, planned.root_name, shown);
-        progress.target_path = paths.shown(row);
+        let paths = CopyPaths::new(&view, row, planned.root_name, shown);
+        progress.target_path = paths.shown(&view, row);
         let (to_inbox, inbox) = channel();
         let number = promise.number;
         let job = self
@@ -103,8 +112,9 @@ impl Engine {
         );
         let work = Work {
             engine: Arc::clone(self),
-            window: self.window(&promise),
-            promise,
+            window: window(promise.session.reads_at_once()),
+            _open: open,
+            promise: Arc::clone(&promise),
             job: Arc::clone(&job),
             target: directory,
             paths,
@@ -164,16 +174,13 @@ impl Engine {
         let found = self.jobs.get(job);
         found.ok_or_else(|| Failure::not_found(format!("there is no job {job}")))
     }
+}
 
-    /// Reads of one job under way at a time: what its provider can work on and
-    /// what can lie ready for it, within the memory that jobs may use.
-    fn window(&self, promise: &crate::promise::Promise) -> usize {
-        let ready = promise.session.reads_at_once() as usize;
-        let memory = self.options.materialize_memory / u64::from(limits::READ_LEN_MAX);
-        // The job itself is among those that run.
-        let share = memory as usize / self.jobs.running().max(1);
-        ready.min(share).max(1)
-    }
+/// Reads of one job under way at a time: as many as its provider can work on, and
+/// not so many that its other readers find no slot.
+fn window(reads_at_once: u32) -> usize {
+    let concurrent = reads_at_once.saturating_sub(SLOTS_FOR_OTHERS);
+    concurrent.max(reads_at_once / 2).max(1) as usize
 }
 
 /// What a plan amounts to.

@@ -132,19 +132,37 @@ impl Partial {
     /// Takes a free name.
     fn take_name(&mut self, name: &[u8]) -> Result<()> {
         let directory = self.directory.as_fd();
-        let taken = match &self.temporary {
-            None => self.link(name),
-            Some(temporary) => rustix::fs::renameat_with(
-                directory,
-                &temporary[..],
-                directory,
-                name,
-                RenameFlags::NOREPLACE,
-            ),
+        let Some(temporary) = self.temporary.clone() else {
+            return self
+                .link(name)
+                .map_err(|errno| failed("create", name, errno));
         };
-        taken.map_err(|errno| failed("create", name, errno))?;
+        let flags = RenameFlags::NOREPLACE;
+        match rustix::fs::renameat_with(directory, &temporary[..], directory, name, flags) {
+            // NFS, FAT and others know no such rename.
+            Err(Errno::INVAL | Errno::NOSYS) => self.take_name_in_two_steps(&temporary, name)?,
+            renamed => renamed.map_err(|errno| failed("create", name, errno))?,
+        }
         self.temporary = None;
         Ok(())
+    }
+
+    /// A second name, then not the first; where files have one name only, a look
+    /// before the rename has to do.
+    fn take_name_in_two_steps(&self, temporary: &[u8], name: &[u8]) -> Result<()> {
+        let directory = self.directory.as_fd();
+        let flags = AtFlags::empty();
+        match rustix::fs::linkat(directory, temporary, directory, name, flags) {
+            Ok(()) => self.directory.remove_file(temporary),
+            Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS) => {
+                if self.directory.look(name)? != Present::Nothing {
+                    return Err(failed("create", name, Errno::EXIST));
+                }
+                rustix::fs::renameat(directory, temporary, directory, name)
+                    .map_err(|errno| failed("create", name, errno))
+            }
+            Err(errno) => Err(failed("create", name, errno)),
+        }
     }
 
     fn link(&self, name: &[u8]) -> rustix::io::Result<()> {
@@ -175,13 +193,13 @@ impl Partial {
             Err(Errno::INVAL | Errno::NOSYS) => return self.replace_looked_at(name, &temporary),
             Err(errno) => return Err(failed("replace", name, errno)),
         }
-        match self.directory.look(&temporary)? {
-            Present::File { .. } => {
-                self.temporary = None;
-                self.directory.remove_file(&temporary)
-            }
+        // What lies under the temporary name now is not ours.
+        self.temporary = None;
+        match self.directory.look(&temporary) {
+            Ok(Present::File { .. }) => self.directory.remove_file(&temporary),
             _ => {
                 exchange(RenameFlags::EXCHANGE).map_err(|errno| failed("put back", name, errno))?;
+                self.temporary = Some(temporary);
                 Err(not_a_file(name))
             }
         }

@@ -1,16 +1,13 @@
 //! Where the nodes of a copy lie: relative to the target directory, and as people
 //! see them.
 
-use std::sync::Arc;
-
 use fuse_promise_core::ids::Row;
+use fuse_promise_core::image::ImageView;
 
-use crate::promise::Promise;
-
-/// Names of one copy. The source's own name may differ from the copy's.
-#[derive(Clone)]
+/// Names of one copy. The source's own name may differ from the copy's. The tree
+/// is handed in each time: a copy that serves reads must not keep its promise.
+#[derive(Debug, Clone)]
 pub(crate) struct CopyPaths {
-    promise: Arc<PromiseTree>,
     source: Row,
     /// Bytes of the source's path, which the copy's root name stands for.
     source_len: usize,
@@ -19,12 +16,9 @@ pub(crate) struct CopyPaths {
     target: Vec<u8>,
 }
 
-/// A promise whose tree is read; a name of its own, since a copy keeps no session.
-type PromiseTree = Promise;
-
 impl CopyPaths {
     pub(super) fn new(
-        promise: &Arc<Promise>,
+        view: &ImageView<'_>,
         source: Row,
         root_name: Vec<u8>,
         mut target: Vec<u8>,
@@ -33,9 +27,8 @@ impl CopyPaths {
             target.push(b'/');
         }
         Self {
-            source_len: promise.view().path(source).len(),
-            promise: Arc::clone(promise),
             source,
+            source_len: view.path(source).len(),
             root_name,
             target,
         }
@@ -50,8 +43,8 @@ impl CopyPaths {
     }
 
     /// The path of a node of the copy, relative to the target directory.
-    pub(super) fn relative(&self, row: Row) -> Vec<u8> {
-        let path = self.promise.view().path(row);
+    pub(super) fn relative(&self, view: &ImageView<'_>, row: Row) -> Vec<u8> {
+        let path = view.path(row);
         let below = &path[self.source_len.min(path.len())..];
         let below = below.strip_prefix(b"/").unwrap_or(below);
         let mut relative = self.root_name.clone();
@@ -63,7 +56,7 @@ impl CopyPaths {
     }
 
     /// The absolute path, for people.
-    pub(super) fn shown(&self, row: Row) -> Vec<u8> {
-        [&self.target[..], &self.relative(row)].concat()
+    pub(super) fn shown(&self, view: &ImageView<'_>, row: Row) -> Vec<u8> {
+        [&self.target[..], &self.relative(view, row)].concat()
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use fuse_promise_core::failure::{Failure, Result};
 use fuse_promise_core::status::Status;
+use fuse_promise_wire as wire;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, ResolveFlags, Statx, StatxFlags, Timespec, Timestamps,
@@ -67,13 +68,21 @@ impl Directory {
     pub(crate) fn make(&self, name: &[u8]) -> Result<Self> {
         rustix::fs::mkdirat(self.as_fd(), name, Mode::RWXU)
             .map_err(|errno| failed("make directory", name, errno))?;
-        self.enter(name)
+        self.enter(name).inspect_err(|_| {
+            // Nobody else will remember it.
+            let _ = self.remove_directory(name);
+        })
     }
 
     /// Opens a regular file below this directory for reading.
     pub(super) fn open_file(&self, path: &[u8]) -> rustix::io::Result<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         rustix::fs::openat2(self.as_fd(), path, flags, Mode::empty(), BENEATH)
+    }
+
+    /// Brings the names in it to disk.
+    pub(crate) fn sync(&self) -> Result<()> {
+        rustix::fs::fsync(self.as_fd()).map_err(|errno| failed("sync", b".", errno))
     }
 
     pub(crate) fn look(&self, name: &[u8]) -> Result<Present> {
@@ -157,11 +166,12 @@ pub(super) fn finish(
 pub(super) fn failed(what: &str, name: &[u8], errno: Errno) -> Failure {
     let status = match errno {
         Errno::EXIST | Errno::NOTEMPTY => Status::AlreadyExists,
-        Errno::NOENT => Status::NotFound,
-        Errno::ACCESS | Errno::PERM | Errno::ROFS => Status::Permission,
+        Errno::ROFS => Status::Permission,
         // A symlink or a file where a directory was: somebody swapped it.
         Errno::LOOP | Errno::NOTDIR | Errno::XDEV | Errno::NAMETOOLONG => Status::InvalidArgument,
-        _ => Status::Io,
+        // More than a file of that file system can hold.
+        Errno::FBIG => Status::InvalidArgument,
+        _ => wire::errno::failed("", errno).status,
     };
     let name = String::from_utf8_lossy(name);
     let why = std::io::Error::from(errno);

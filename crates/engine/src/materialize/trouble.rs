@@ -13,11 +13,11 @@ pub(super) enum Trouble {
 
 pub(super) type Tried = std::result::Result<(), Trouble>;
 
-/// A full disk or a broken one fails everything that follows; a name that is
+/// A full disk, a broken one or a shortage of descriptors fails everything that follows; a name that is
 /// taken or a directory that may not be written fails what belongs there.
 pub(super) fn of_target(failure: Failure) -> Trouble {
     match failure.status {
-        Status::Io => Trouble::Job(failure),
+        Status::Io | Status::Unavailable => Trouble::Job(failure),
         _ => Trouble::Entry(failure),
     }
 }
