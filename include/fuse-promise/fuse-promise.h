@@ -60,6 +60,22 @@
 #define FP_CONFLICT_OVERWRITE ((fp_conflict_policy_t)1u)
 /* or take another name: "name (1).ext", "name (2).ext" and so on. */
 #define FP_CONFLICT_RENAME ((fp_conflict_policy_t)2u)
+/* Of fp_materialize_start() alone: leave what is there, */
+#define FP_CONFLICT_SKIP ((fp_conflict_policy_t)3u)
+/* or replace only files that are older than the promised ones. */
+#define FP_CONFLICT_NEWER ((fp_conflict_policy_t)4u)
+
+/* A job copies, has ended well, has ended with a failure of the whole or of an entry, or was
+ * stopped. */
+#define FP_JOB_RUNNING ((fp_materialize_state_t)0u)
+#define FP_JOB_FINISHED ((fp_materialize_state_t)1u)
+#define FP_JOB_FAILED ((fp_materialize_state_t)2u)
+#define FP_JOB_CANCELLED ((fp_materialize_state_t)3u)
+
+/* An entry took the place of a file, was left alone by the policy, or failed. */
+#define FP_ENTRY_REPLACED ((fp_materialize_outcome_t)1u)
+#define FP_ENTRY_SKIPPED ((fp_materialize_outcome_t)2u)
+#define FP_ENTRY_FAILED ((fp_materialize_outcome_t)3u)
 
 /* Initialisers, as in: fp_context_options_t options = FP_CONTEXT_OPTIONS_INIT; */
 #define FP_CONTEXT_OPTIONS_INIT \
@@ -70,12 +86,24 @@
     { (uint32_t)sizeof(fp_node_attr_t), 0u, 0u, 0 }
 #define FP_MATERIALIZE_OPTIONS_INIT \
     { (uint32_t)sizeof(fp_materialize_options_t), FP_CONFLICT_FAIL, NULL, NULL }
+#define FP_MATERIALIZE_START_OPTIONS_INIT \
+    { (uint32_t)sizeof(fp_materialize_start_options_t), FP_CONFLICT_FAIL, 0u, 0u }
+#define FP_MATERIALIZE_STATUS_INIT \
+    { (uint32_t)sizeof(fp_materialize_status_t), FP_JOB_RUNNING, FP_OK, 0u, \
+      0u, 0u, 0u, 0u, 0u, 0u, 0u, 0u, 0u, 0u, 0u, 0u, 0u }
+#define FP_MATERIALIZE_ENTRY_INIT \
+    { (uint32_t)sizeof(fp_materialize_entry_t), 0u, FP_OK, 0u, NULL, NULL }
 
 /**
  * A way to one daemon: the one that serves a runtime directory. Any thread may use it, several at
  * a time.
  */
 typedef struct fp_context_t fp_context_t;
+
+/**
+ * A copy that was begun with fp_materialize_start(). Any thread may use it, several at a time.
+ */
+typedef struct fp_materialize_job_t fp_materialize_job_t;
 
 /**
  * A tree that is being put together. Threads that share one wait for each other.
@@ -264,10 +292,11 @@ typedef struct fp_materialize_progress_t {
 } fp_materialize_progress_t;
 
 /**
- * Told how far a copy has come. It runs on the thread that called fp_materialize(), with the user
- * data given in the options. Return FP_OK to go on; any other status stops the copy, removes what
- * it has created and is what fp_materialize() returns. The callback must not throw a C++ exception
- * or longjmp() out.
+ * Told how far a copy has come: at most ten times a second, and at least once, when everything has
+ * been copied. It runs on the thread that called fp_materialize(), with the user data given in the
+ * options, and may call any fp_ function. Return FP_OK to go on; any other status stops the copy,
+ * even a complete one, removes what it has created and is what fp_materialize() returns. The
+ * callback must not throw a C++ exception or longjmp() out.
  */
 typedef fp_status_t (*fp_materialize_progress_fn)(const struct fp_materialize_progress_t *progress,
                                                   void *user_data);
@@ -293,6 +322,124 @@ typedef struct fp_materialize_options_t {
      */
     void *progress_user_data;
 } fp_materialize_options_t;
+
+/**
+ * How to copy. Initialise it with FP_MATERIALIZE_START_OPTIONS_INIT: fail on conflicts, neither
+ * sync nor detach.
+ */
+typedef struct fp_materialize_start_options_t {
+    /**
+     * sizeof(fp_materialize_start_options_t).
+     */
+    uint32_t struct_size;
+    /**
+     * One of the FP_CONFLICT_ constants, FP_CONFLICT_SKIP and FP_CONFLICT_NEWER included.
+     */
+    fp_conflict_policy_t conflict_policy;
+    /**
+     * 1 to bring every file and directory to disk before it counts as written, else 0.
+     */
+    uint32_t sync;
+    /**
+     * 1 if the job is to go on when this process ends or closes the context, else 0.
+     */
+    uint32_t detach;
+} fp_materialize_start_options_t;
+
+/**
+ * How far a job is: one of the FP_JOB_ constants.
+ */
+typedef uint32_t fp_materialize_state_t;
+
+/**
+ * How far a job is. Initialise it with FP_MATERIALIZE_STATUS_INIT.
+ */
+typedef struct fp_materialize_status_t {
+    /**
+     * sizeof(fp_materialize_status_t).
+     */
+    uint32_t struct_size;
+    /**
+     * One of the FP_JOB_ constants.
+     */
+    fp_materialize_state_t state;
+    /**
+     * Of a job that has ended: FP_OK, or the first failure.
+     */
+    fp_status_t status;
+    /**
+     * Always 0.
+     */
+    uint32_t reserved;
+    /**
+     * Files and directories that are done, and how many there are.
+     */
+    uint64_t entries_done;
+    uint64_t entries_total;
+    /**
+     * Bytes written, and the sum of the declared sizes.
+     */
+    uint64_t bytes_written;
+    uint64_t bytes_total;
+    /**
+     * The same for files alone.
+     */
+    uint64_t files_written;
+    uint64_t files_total;
+    /**
+     * The same for directories alone.
+     */
+    uint64_t directories_created;
+    uint64_t directories_total;
+    /**
+     * Bytes per second while the job ran.
+     */
+    uint64_t bytes_per_second;
+    /**
+     * Of a job that has ended: entries that were created or replaced, left alone by the policy,
+     * failed, and created and removed again.
+     */
+    uint64_t written;
+    uint64_t skipped;
+    uint64_t failed;
+    uint64_t removed;
+} fp_materialize_status_t;
+
+/**
+ * What became of an entry: one of the FP_ENTRY_ constants.
+ */
+typedef uint32_t fp_materialize_outcome_t;
+
+/**
+ * One entry of a job's result. Initialise it with FP_MATERIALIZE_ENTRY_INIT. The texts belong to
+ * the job and are valid until it is freed.
+ */
+typedef struct fp_materialize_entry_t {
+    /**
+     * sizeof(fp_materialize_entry_t).
+     */
+    uint32_t struct_size;
+    /**
+     * One of the FP_ENTRY_ constants.
+     */
+    fp_materialize_outcome_t outcome;
+    /**
+     * Why it failed, FP_OK unless it did.
+     */
+    fp_status_t status;
+    /**
+     * Always 0.
+     */
+    uint32_t reserved;
+    /**
+     * Relative to the target directory.
+     */
+    const char *path;
+    /**
+     * Why it failed as a sentence, empty unless it did.
+     */
+    const char *message;
+} fp_materialize_entry_t;
 
 #ifdef __cplusplus
 extern "C" {
@@ -443,17 +590,91 @@ void fp_promise_builder_free(struct fp_promise_builder_t *builder);
  *
  * promise_path is an absolute path in the mount: of a file, of a directory, or of a promise
  * itself, which makes target_dir/promise-N. target_dir is an absolute path of an existing
- * directory. options may be NULL, which means FP_CONFLICT_FAIL and no progress.
+ * directory. options may be NULL, which means FP_CONFLICT_FAIL and no progress. The daemon does
+ * the copying, so any number of these calls may run on different threads.
+ *
+ * Each file appears under its name whole or not at all. If the progress callback stops the copy,
+ * the provider or the daemon ends or the disk is full, what was created is removed again; files
+ * that were replaced stay. An entry that fails for a reason of its own leaves the others to go on,
+ * and the first such failure is what this returns.
  *
  * FP_ERR_INVALID_ARGUMENT: context, promise_path or target_dir is NULL, struct_size is wrong, the
- * policy is unknown, a path is relative, or target_dir is a symlink or not a directory.
- * FP_ERR_NOT_FOUND: target_dir does not exist. FP_ERR_UNAVAILABLE: there is no daemon, or it
- * cannot copy.
+ * policy is unknown, a path is relative, target_dir is a symlink, not a directory or below the
+ * mount, or the promise is that of the provider from whose read callback this is called.
+ * FP_ERR_NOT_FOUND: promise_path or target_dir does not exist. FP_ERR_ALREADY_EXISTS: something is
+ * in the way that the policy leaves alone. FP_ERR_PERMISSION: target_dir cannot be written.
+ * FP_ERR_PROVIDER_GONE, FP_ERR_TIMEOUT: the provider ended or did not answer. FP_ERR_IO: the disk
+ * is full or failed, or a file's content is shorter than its declared size. FP_ERR_UNAVAILABLE:
+ * there is no daemon, it ended, or a limit is reached.
  */
 fp_status_t fp_materialize(struct fp_context_t *context,
                            const char *promise_path,
                            const char *target_dir,
                            const struct fp_materialize_options_t *options);
+
+/**
+ * Begins to copy a promised file or directory into an ordinary directory and returns at once.
+ * Paths, what is copied and how a copy fails are those of fp_materialize(); what can be refused
+ * before anything is written is refused by this call. options may be NULL, which means the
+ * defaults.
+ *
+ * On success *out_job is a handle that you own until fp_materialize_free(); on failure it stays
+ * NULL. The job ends, and removes what it has created, when this process ends or closes the
+ * context, unless it was started with detach.
+ *
+ * FP_ERR_INVALID_ARGUMENT: as for fp_materialize(), or out_job is NULL, or sync or detach is
+ * neither 0 nor 1. Other failures are those of fp_materialize().
+ */
+fp_status_t fp_materialize_start(struct fp_context_t *context,
+                                 const char *promise_path,
+                                 const char *target_dir,
+                                 const struct fp_materialize_start_options_t *options,
+                                 struct fp_materialize_job_t **out_job);
+
+/**
+ * Tells how far a job is. out_status must have been initialised; on failure it is not changed.
+ *
+ * FP_ERR_INVALID_ARGUMENT: job or out_status is NULL, or struct_size is wrong.
+ * FP_ERR_UNAVAILABLE: the daemon has ended, and the job with it. FP_ERR_NOT_FOUND: the job ended
+ * long ago, and the daemon has forgotten it. FP_ERR_TIMEOUT: the daemon did not answer.
+ */
+fp_status_t fp_materialize_poll(struct fp_materialize_job_t *job,
+                                struct fp_materialize_status_t *out_status);
+
+/**
+ * Waits until a job has ended and returns how: FP_OK, or the first failure. A negative timeout_ms
+ * waits for as long as it takes. When the time is over and the job still runs it is
+ * FP_ERR_TIMEOUT; whether that was the job's own status fp_materialize_poll() tells.
+ *
+ * FP_ERR_UNAVAILABLE also means that the daemon ended, and the job with it.
+ */
+fp_status_t fp_materialize_wait(struct fp_materialize_job_t *job, int32_t timeout_ms);
+
+/**
+ * Tells of an entry that was replaced, skipped or failed: the one numbered index, from 0. Entries
+ * that were created are only counted, and so are those behind the first 1000. out_entry must have
+ * been initialised; on failure it is not changed.
+ *
+ * FP_ERR_INVALID_ARGUMENT: job or out_entry is NULL, or struct_size is wrong. FP_ERR_NOT_FOUND:
+ * there are not so many. FP_ERR_UNAVAILABLE: the job still runs, or its daemon has ended.
+ */
+fp_status_t fp_materialize_result(struct fp_materialize_job_t *job,
+                                  size_t index,
+                                  struct fp_materialize_entry_t *out_entry);
+
+/**
+ * Asks a job to stop and returns at once; fp_materialize_wait() returns when it has removed what
+ * it had created. A job that has ended is not changed.
+ *
+ * FP_ERR_INVALID_ARGUMENT: job is NULL. Other failures are those of fp_materialize_poll().
+ */
+fp_status_t fp_materialize_cancel(struct fp_materialize_job_t *job);
+
+/**
+ * Frees a job's handle. The job itself goes on, as said at fp_materialize_start(). NULL does
+ * nothing.
+ */
+void fp_materialize_free(struct fp_materialize_job_t *job);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -25,12 +25,12 @@ const FILE_NAME: &str = "data";
 const TTL: Duration = Duration::from_secs(3600);
 
 struct Memory {
-    bytes: Vec<u8>,
+    bytes: content::Aligned,
 }
 
 impl Memory {
     fn new(size: usize) -> Self {
-        let mut bytes = vec![0; size];
+        let mut bytes = content::Aligned::new(size);
         content::fill(&mut bytes, 0);
         Self { bytes }
     }

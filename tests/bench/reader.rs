@@ -96,7 +96,7 @@ fn read_for(
 
 fn run_thread(load: &Load, thread: usize, start: &Barrier) -> io::Result<Seen> {
     let opened = File::open(&load.path).and_then(|file| Ok((file.metadata()?.len(), file)));
-    let mut buffer = vec![0; load.block];
+    let mut buffer = content::Aligned::new(load.block);
     let prepared = opened.and_then(|(size, file)| {
         let mut offsets = Offsets {
             order: load.order,

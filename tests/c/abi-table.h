@@ -91,3 +91,58 @@ FUNCTION(fp_materialize, fp_status_t (*)(fp_context_t *, const char *, const cha
 /* Since 1.1. */
 FUNCTION(fp_library_version, const char *(*)(void))
 FUNCTION(fp_last_error, const char *(*)(void))
+
+CONSTANT(FP_CONFLICT_SKIP, fp_conflict_policy_t, 3)
+CONSTANT(FP_CONFLICT_NEWER, fp_conflict_policy_t, 4)
+
+CONSTANT(FP_JOB_RUNNING, fp_materialize_state_t, 0)
+CONSTANT(FP_JOB_FINISHED, fp_materialize_state_t, 1)
+CONSTANT(FP_JOB_FAILED, fp_materialize_state_t, 2)
+CONSTANT(FP_JOB_CANCELLED, fp_materialize_state_t, 3)
+
+CONSTANT(FP_ENTRY_REPLACED, fp_materialize_outcome_t, 1)
+CONSTANT(FP_ENTRY_SKIPPED, fp_materialize_outcome_t, 2)
+CONSTANT(FP_ENTRY_FAILED, fp_materialize_outcome_t, 3)
+
+STRUCTURE(fp_materialize_start_options_t, 16)
+MEMBER(fp_materialize_start_options_t, struct_size, uint32_t, 0)
+MEMBER(fp_materialize_start_options_t, conflict_policy, fp_conflict_policy_t, 4)
+MEMBER(fp_materialize_start_options_t, sync, uint32_t, 8)
+MEMBER(fp_materialize_start_options_t, detach, uint32_t, 12)
+
+STRUCTURE(fp_materialize_status_t, 120)
+MEMBER(fp_materialize_status_t, struct_size, uint32_t, 0)
+MEMBER(fp_materialize_status_t, state, fp_materialize_state_t, 4)
+MEMBER(fp_materialize_status_t, status, fp_status_t, 8)
+MEMBER(fp_materialize_status_t, reserved, uint32_t, 12)
+MEMBER(fp_materialize_status_t, entries_done, uint64_t, 16)
+MEMBER(fp_materialize_status_t, entries_total, uint64_t, 24)
+MEMBER(fp_materialize_status_t, bytes_written, uint64_t, 32)
+MEMBER(fp_materialize_status_t, bytes_total, uint64_t, 40)
+MEMBER(fp_materialize_status_t, files_written, uint64_t, 48)
+MEMBER(fp_materialize_status_t, files_total, uint64_t, 56)
+MEMBER(fp_materialize_status_t, directories_created, uint64_t, 64)
+MEMBER(fp_materialize_status_t, directories_total, uint64_t, 72)
+MEMBER(fp_materialize_status_t, bytes_per_second, uint64_t, 80)
+MEMBER(fp_materialize_status_t, written, uint64_t, 88)
+MEMBER(fp_materialize_status_t, skipped, uint64_t, 96)
+MEMBER(fp_materialize_status_t, failed, uint64_t, 104)
+MEMBER(fp_materialize_status_t, removed, uint64_t, 112)
+
+STRUCTURE(fp_materialize_entry_t, 32)
+MEMBER(fp_materialize_entry_t, struct_size, uint32_t, 0)
+MEMBER(fp_materialize_entry_t, outcome, fp_materialize_outcome_t, 4)
+MEMBER(fp_materialize_entry_t, status, fp_status_t, 8)
+MEMBER(fp_materialize_entry_t, reserved, uint32_t, 12)
+MEMBER(fp_materialize_entry_t, path, const char *, 16)
+MEMBER(fp_materialize_entry_t, message, const char *, 24)
+
+FUNCTION(fp_materialize_start,
+         fp_status_t (*)(fp_context_t *, const char *, const char *,
+                         const fp_materialize_start_options_t *, fp_materialize_job_t **))
+FUNCTION(fp_materialize_poll, fp_status_t (*)(fp_materialize_job_t *, fp_materialize_status_t *))
+FUNCTION(fp_materialize_wait, fp_status_t (*)(fp_materialize_job_t *, int32_t))
+FUNCTION(fp_materialize_result,
+         fp_status_t (*)(fp_materialize_job_t *, size_t, fp_materialize_entry_t *))
+FUNCTION(fp_materialize_cancel, fp_status_t (*)(fp_materialize_job_t *))
+FUNCTION(fp_materialize_free, void (*)(fp_materialize_job_t *))

@@ -109,6 +109,59 @@ static void check_materialize(fp_context_t *context)
     }
 }
 
+static void check_start(fp_context_t *context)
+{
+    fp_materialize_start_options_t options = FP_MATERIALIZE_START_OPTIONS_INIT;
+    fp_materialize_job_t *job = NULL;
+
+    CHECK_STATUS(fp_materialize_start(NULL, "/a", temporary, NULL, &job), FP_ERR_INVALID_ARGUMENT);
+    CHECK_STATUS(fp_materialize_start(context, NULL, temporary, NULL, &job),
+                 FP_ERR_INVALID_ARGUMENT);
+    CHECK_STATUS(fp_materialize_start(context, "/a", NULL, NULL, &job), FP_ERR_INVALID_ARGUMENT);
+    CHECK_STATUS(fp_materialize_start(context, "/a", temporary, NULL, NULL),
+                 FP_ERR_INVALID_ARGUMENT);
+    for (size_t i = 0; i < WRONG_SIZES; i++) {
+        fp_materialize_start_options_t *wrong = only_size(wrong_sizes[i]);
+
+        CHECK_STATUS(fp_materialize_start(context, "/a", temporary, wrong, &job),
+                     FP_ERR_INVALID_ARGUMENT);
+        CHECK_LAST_ERROR("fp_materialize_start_options_t.struct_size");
+        free(wrong);
+    }
+    for (uint32_t policy = FP_CONFLICT_FAIL; policy <= FP_CONFLICT_NEWER; policy++) {
+        options.conflict_policy = policy;
+        CHECK_STATUS(fp_materialize_start(context, "/a", temporary, &options, &job),
+                     FP_ERR_UNAVAILABLE);
+    }
+    options.conflict_policy = FP_CONFLICT_NEWER + 1;
+    CHECK_STATUS(fp_materialize_start(context, "/a", temporary, &options, &job),
+                 FP_ERR_INVALID_ARGUMENT);
+    options.conflict_policy = FP_CONFLICT_FAIL;
+    options.sync = 2;
+    CHECK_STATUS(fp_materialize_start(context, "/a", temporary, &options, &job),
+                 FP_ERR_INVALID_ARGUMENT);
+    CHECK_LAST_ERROR("sync");
+    options.sync = 0;
+    options.detach = UINT32_MAX;
+    CHECK_STATUS(fp_materialize_start(context, "/a", temporary, &options, &job),
+                 FP_ERR_INVALID_ARGUMENT);
+    CHECK_LAST_ERROR("detach");
+    CHECK(job == NULL);
+}
+
+static void check_job(void)
+{
+    fp_materialize_status_t status = FP_MATERIALIZE_STATUS_INIT;
+    fp_materialize_entry_t entry = FP_MATERIALIZE_ENTRY_INIT;
+
+    CHECK_STATUS(fp_materialize_poll(NULL, &status), FP_ERR_INVALID_ARGUMENT);
+    CHECK_STATUS(fp_materialize_wait(NULL, 0), FP_ERR_INVALID_ARGUMENT);
+    CHECK_STATUS(fp_materialize_result(NULL, 0, &entry), FP_ERR_INVALID_ARGUMENT);
+    CHECK_STATUS(fp_materialize_cancel(NULL), FP_ERR_INVALID_ARGUMENT);
+    CHECK_LAST_ERROR("job is NULL");
+    fp_materialize_free(NULL);
+}
+
 int main(void)
 {
     fp_context_options_t options = FP_CONTEXT_OPTIONS_INIT;
@@ -127,6 +180,8 @@ int main(void)
     check_register(context);
     check_builder(context);
     check_materialize(context);
+    check_start(context);
+    check_job();
     fp_context_close(context);
 
     remove_temporary();

@@ -67,6 +67,7 @@ static void check_calls(void)
     fp_context_t *new_context = NULL;
     fp_provider_t *new_provider = NULL;
     fp_promise_builder_t *new_builder = NULL;
+    fp_materialize_job_t *job = NULL;
     char path[PATH_MAX];
 
     options.runtime_dir = runtime_dir();
@@ -78,6 +79,7 @@ static void check_calls(void)
     CHECK_STATUS(add_file(builder, "file-of-the-child", 1), FP_ERR_UNAVAILABLE);
     CHECK_STATUS(fp_promise_commit(builder, path, sizeof(path)), FP_ERR_UNAVAILABLE);
     CHECK_STATUS(fp_materialize(context, "/a", "/", NULL), FP_ERR_UNAVAILABLE);
+    CHECK_STATUS(fp_materialize_start(context, "/a", "/", NULL, &job), FP_ERR_UNAVAILABLE);
     CHECK_LAST_ERROR("fork");
     CHECK(strcmp(fp_status_string(FP_ERR_UNAVAILABLE), "unavailable") == 0);
     CHECK(fp_library_version()[0] == '1');

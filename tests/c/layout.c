@@ -60,6 +60,9 @@ static const fp_context_options_t context_options = FP_CONTEXT_OPTIONS_INIT;
 static const fp_provider_ops_t ops = FP_PROVIDER_OPS_INIT(read_nothing);
 static const fp_node_attr_t attr = FP_NODE_ATTR_INIT;
 static const fp_materialize_options_t materialize_options = FP_MATERIALIZE_OPTIONS_INIT;
+static const fp_materialize_start_options_t start_options = FP_MATERIALIZE_START_OPTIONS_INIT;
+static const fp_materialize_status_t job_status = FP_MATERIALIZE_STATUS_INIT;
+static const fp_materialize_entry_t job_entry = FP_MATERIALIZE_ENTRY_INIT;
 
 int main(void)
 {
@@ -83,5 +86,11 @@ int main(void)
     CHECK(materialize_options.struct_size == sizeof(materialize_options));
     CHECK(materialize_options.conflict_policy == FP_CONFLICT_FAIL);
     CHECK(materialize_options.progress == NULL && materialize_options.progress_user_data == NULL);
+    CHECK(start_options.struct_size == sizeof(start_options));
+    CHECK(start_options.conflict_policy == FP_CONFLICT_FAIL);
+    CHECK(start_options.sync == 0 && start_options.detach == 0);
+    CHECK(job_status.struct_size == sizeof(job_status) && job_status.removed == 0);
+    CHECK(job_entry.struct_size == sizeof(job_entry));
+    CHECK(job_entry.path == NULL && job_entry.message == NULL);
     return CHECK_RESULT;
 }

@@ -5,6 +5,7 @@
  * can be freed.
  */
 #include "session.h"
+#include "temporary.h"
 
 #include <stddef.h>
 
@@ -72,6 +73,37 @@ static fp_status_t materialize(void)
     return fp_materialize(context, "/a", "/no/such/directory", NULL);
 }
 
+static fp_status_t start_job(void)
+{
+    fp_materialize_job_t *job = NULL;
+
+    return fp_materialize_start(context, "/a", "/no/such/directory", NULL, &job);
+}
+
+static fp_status_t poll_job(void)
+{
+    fp_materialize_status_t status = FP_MATERIALIZE_STATUS_INIT;
+
+    return fp_materialize_poll(NULL, &status);
+}
+
+static fp_status_t wait_for_job(void)
+{
+    return fp_materialize_wait(NULL, 0);
+}
+
+static fp_status_t result_of_job(void)
+{
+    fp_materialize_entry_t entry = FP_MATERIALIZE_ENTRY_INIT;
+
+    return fp_materialize_result(NULL, 0, &entry);
+}
+
+static fp_status_t cancel_job(void)
+{
+    return fp_materialize_cancel(NULL);
+}
+
 /* Functions that return a status, and what they return without a panic. */
 static const struct {
     const char *name;
@@ -85,6 +117,11 @@ static const struct {
     {"fp_promise_add_file", add_a_file, FP_OK},
     {"fp_promise_commit", commit, FP_OK},
     {"fp_materialize", materialize, FP_ERR_NOT_FOUND},
+    {"fp_materialize_start", start_job, FP_ERR_NOT_FOUND},
+    {"fp_materialize_poll", poll_job, FP_ERR_INVALID_ARGUMENT},
+    {"fp_materialize_wait", wait_for_job, FP_ERR_INVALID_ARGUMENT},
+    {"fp_materialize_result", result_of_job, FP_ERR_INVALID_ARGUMENT},
+    {"fp_materialize_cancel", cancel_job, FP_ERR_INVALID_ARGUMENT},
 };
 
 static void panic_in(const char *name)
@@ -119,15 +156,20 @@ static bool check_closing(const char *name)
     fp_context_t *own_context = open_session();
     fp_provider_t *own_provider = register_provider(own_context, read_pattern, NULL);
     fp_promise_builder_t *own_builder = begin_promise(own_context, own_provider);
+    fp_materialize_job_t *own_job = NULL;
     char path[PATH_MAX];
     bool known = true;
 
     publish_file(own_context, own_provider, "file", 1000, path);
+    make_temporary();
+    REQUIRE_OK(fp_materialize_start(own_context, path, temporary, NULL, &own_job));
     panic_in(name);
     if (strcmp(name, "fp_promise_builder_free") == 0)
         fp_promise_builder_free(own_builder);
     else if (strcmp(name, "fp_provider_unregister") == 0)
         fp_provider_unregister(own_provider);
+    else if (strcmp(name, "fp_materialize_free") == 0)
+        fp_materialize_free(own_job);
     else if (strcmp(name, "fp_context_close") == 0)
         fp_context_close(own_context);
     else
@@ -137,10 +179,13 @@ static bool check_closing(const char *name)
         CHECK(strstr(fp_last_error(), name) != NULL);
         CHECK(has_pattern(path, "file", 1000));
         CHECK_STATUS(add_file(own_builder, "file", 1), FP_OK);
+        CHECK_STATUS(fp_materialize_wait(own_job, -1), FP_OK);
     }
+    fp_materialize_free(own_job);
     fp_promise_builder_free(own_builder);
     fp_provider_unregister(own_provider);
     fp_context_close(own_context);
+    remove_temporary();
     return known;
 }
 

@@ -1,5 +1,7 @@
 //! What `stat` and extended attributes tell of a node.
 
+mod support;
+
 use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
@@ -11,12 +13,9 @@ use fuse_promise_testkit::process::run;
 use fuse_promise_testkit::{Session, Tree, both_shapes};
 use rustix::fs::{getxattr, getxattr_query, listxattr};
 use rustix::io::Errno;
+use support::{attribute, errno};
 
 const LARGEST: u64 = i64::MAX as u64;
-
-fn errno<T>(outcome: std::io::Result<T>) -> Option<Errno> {
-    outcome.err().and_then(|error| Errno::from_io_error(&error))
-}
 
 fn attr(mode: u32, size: u64, mtime_nsec: i64) -> NodeAttr {
     NodeAttr {
@@ -162,8 +161,9 @@ both_shapes! {
         let promise = provider.publish(&tree);
         provider.publish(&Tree::new());
         let links = |path: &Path| fs::metadata(path).unwrap().nlink();
-        let counts = [("", 4), ("a", 4), ("a/b", 2), ("a/b/c", 1), ("a/d", 3), ("a/g", 1), ("empty", 2)];
-        for (path, count) in counts {
+        let directories = [("", 4), ("a", 4), ("a/b", 2), ("a/d", 3), ("empty", 2)];
+        let files = [("a/b/c", 1), ("a/g", 1)];
+        for (path, count) in directories.into_iter().chain(files) {
             assert_eq!(links(&promise.join(path)), count, "{path}");
         }
         assert_eq!(links(&session.mount()), 4);
@@ -203,7 +203,8 @@ both_shapes! {
         let shown = run(command.args(["-c", script, "sh"]).arg(&promise.path));
         assert!(shown.ok().contains("dir/f299"));
         for path in every_path(&promise.path) {
-            assert!(listxattr(&path, &mut [0; 1000]).is_ok_and(|length| length > 0));
+            assert!(attribute_names(&path).is_empty());
+            assert!(attribute(&path, "user.fuse-promise.state").is_ok());
         }
         drop(fs::File::open(promise.join("dir/f7")).unwrap());
         assert_eq!(provider.counters().requests, 0);
@@ -212,14 +213,16 @@ both_shapes! {
     }
 
     /// > Each node has the extended attributes `user.fuse-promise.state`,
-    /// > `user.fuse-promise.promise` and `user.fuse-promise.provider`.
+    /// > `user.fuse-promise.promise` and `user.fuse-promise.provider`, which are not listed, so
+    /// > that no program copies them.
     fn extended_attributes_tell_whose_a_node_is(session) {
         session.provider().publish(&Tree::new());
         let mut provider = session.provider();
         let promise = provider.publish(&Tree::new().file("dir/a", 1));
-        let names = ["state", "promise", "provider"].map(|name| format!("user.fuse-promise.{name}"));
+        let names = ["state", "promise", "provider"];
+        let names = names.map(|name| format!("user.fuse-promise.{name}"));
         for path in every_path(&promise.path) {
-            assert_eq!(attribute_names(&path), names);
+            assert!(attribute_names(&path).is_empty());
             let values = names.each_ref().map(|name| attribute(&path, name).unwrap());
             assert_eq!(values, ["available", "promise-2", "2"], "{path:?}");
             assert_eq!(attribute(&path, "user.other"), Err(Errno::NODATA));
@@ -228,6 +231,10 @@ both_shapes! {
             assert_eq!(getxattr_query(&path, names[0].as_str()), Ok(9));
         }
         assert!(attribute_names(&session.mount()).is_empty());
+        let copy = session.runtime_dir().join("copied");
+        let mut command = session.command("cp");
+        run(command.arg("-a").arg(promise.join("dir/a")).arg(&copy)).ok();
+        assert_eq!(attribute(&copy, &names[0]), Err(Errno::NODATA));
     }
 }
 
@@ -262,12 +269,6 @@ fn assert_listed_inodes(session: &Session, promise: &Path) {
             inode(&promise.join(text("path"))).to_string()
         );
     }
-}
-
-fn attribute(path: &Path, name: &str) -> Result<String, Errno> {
-    let mut value = [0; 100];
-    let length = getxattr(path, name, &mut value)?;
-    Ok(String::from_utf8_lossy(&value[..length]).into_owned())
 }
 
 fn attribute_names(path: &Path) -> Vec<String> {

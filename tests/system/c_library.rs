@@ -2,12 +2,15 @@
 //! installed. A program that passes ends with 0 and writes nothing to standard
 //! error, the library included.
 
+mod ordinary_programs;
+
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use fuse_promise_testkit::process::{Process, Ran, run};
 use fuse_promise_testkit::{Session, Shape, both_shapes};
+use ordinary_programs::Original;
 use rustix::process::Signal;
 
 /// How a program is built and run.
@@ -181,6 +184,16 @@ macro_rules! in_ways {
             }
 
             #[test]
+            fn materialize() {
+                with_daemon($way, "materialize");
+            }
+
+            #[test]
+            fn materialize_jobs() {
+                with_daemon($way, "materialize-jobs");
+            }
+
+            #[test]
             fn handles() {
                 with_daemon($way, "handles");
             }
@@ -228,11 +241,16 @@ fn the_sanitizers_are_on() {
         ("address", "AddressSanitizer"),
         ("undefined", "runtime error"),
     ] {
-        let program = |folder: &str| c_dir().join(folder).join("must-fail");
-        let caught = run(session.command(program("sanitized")).arg(fault));
+        let fail = |folder: &str| {
+            let mut command = session.command(c_dir().join(folder).join("must-fail"));
+            run(command
+                .arg(fault)
+                .env("LD_LIBRARY_PATH", c_dir().join("lib")))
+        };
+        let caught = fail("sanitized");
         assert_ne!(caught.code, 0, "{fault}");
         assert!(caught.err.contains(name), "{}", caught.err);
-        assert_eq!(run(session.command(program("plain")).arg(fault)).code, 0);
+        assert_eq!(fail("plain").code, 0);
     }
 }
 
@@ -263,16 +281,11 @@ both_shapes! {
         assert!(!promise.exists());
     }
 
-    fn the_directory_sample_publishes_a_tree(session) {
-        let original = session.dirs().home().join("original");
-        let script = "
-            mkdir -p \"$1/sub/empty\"
-            seq 100000 >\"$1/sub/numbers\"
-            : >\"$1/nothing\"
-            printf one >\"$1/one\"";
-        run(session.command("sh").args(["-ec", script, "sh"]).arg(&original)).ok();
-        let (mut provider, promise) = sample(&session, "directory-provider", &[&original]);
-        run(session.command("diff").arg("-r").arg(&original).arg(&promise)).ok();
+    fn ordinary_programs_read_what_the_directory_sample_publishes(session) {
+        session.allow(ordinary_programs::LIMIT);
+        let original = Original::make(&session);
+        let (mut provider, promise) = sample(&session, "directory-provider", &[&original.path]);
+        original.assert_same(&session, &promise);
         provider.signal(Signal::TERM);
         assert_eq!(provider.wait().code(), Some(0));
     }

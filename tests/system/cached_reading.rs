@@ -1,34 +1,26 @@
 //! Reads through the page cache: a daemon started with `--cache=read-through`.
 
+mod one_read;
+mod support;
+
 use std::fs::{self, File};
 use std::os::unix::fs::OpenOptionsExt;
 
 use fuse_promise_core::Status;
-use fuse_promise_testkit::{Answer, Content, Session, Shape, Tree};
+use fuse_promise_testkit::{Answer, Session, Tree};
+use one_read::{assert_right, length_of_read, read_once};
 use rustix::fs::OFlags;
-use rustix::io::{Errno, pread};
+use rustix::io::Errno;
+use support::SHAPES;
 
 const LARGEST: u64 = i64::MAX as u64;
 const SIZE: u64 = 1_500_001;
 
 /// Runs a test in a session of each shape.
 fn with_cache(test: fn(&mut Session)) {
-    for shape in [Shape::Private, Shape::Systemd] {
+    for shape in SHAPES {
         test(&mut Session::options(shape).flag("--cache=read-through").start());
     }
-}
-
-fn read_once(file: &File, offset: u64, length: usize) -> Result<Vec<u8>, Errno> {
-    let mut bytes = vec![0; length];
-    let read = pread(file, &mut bytes, offset)?;
-    bytes.truncate(read);
-    Ok(bytes)
-}
-
-#[track_caller]
-fn assert_right(node_id: &str, offset: u64, read: &[u8]) {
-    let wrong = Content::of(node_id.as_bytes()).first_wrong(offset, read);
-    assert_eq!(wrong, None, "in {node_id}");
 }
 
 #[test]
@@ -68,7 +60,7 @@ fn each_read_returns_all_up_to_the_end() {
             assert_eq!(whole.len() as u64, SIZE);
             assert_right(&name, 0, &whole);
             for offset in [SIZE, SIZE + 1, 1 << 40, LARGEST - 4096] {
-                assert_eq!(read_once(&file, offset, 4096), Ok(vec![]), "at {offset}");
+                assert_eq!(length_of_read(&file, offset, 4096), Ok(0), "at {offset}");
             }
         }
         assert!(fs::read(promise.join("empty")).unwrap().is_empty());
@@ -114,7 +106,7 @@ fn direct_io_goes_past_the_cache() {
             assert_right("a", 4096, &read_once(&file, 4096, 8192).unwrap());
             assert_eq!(provider.counters().bytes, pass * 8192);
         }
-        assert_eq!(read_once(&file, SIZE - 5, 4096).unwrap().len(), 5);
+        assert_eq!(length_of_read(&file, SIZE - 5, 4096), Ok(5));
     });
 }
 
@@ -133,7 +125,7 @@ fn a_refusal_is_not_kept() {
             (Status::Unavailable, Errno::IO),
         ] {
             provider.answer(None, Answer::Refuse(status));
-            assert_eq!(read_once(&file, 100, 200), Err(errno), "{status:?}");
+            assert_eq!(length_of_read(&file, 100, 200), Err(errno), "{status:?}");
         }
         provider.answer(None, Answer::Right);
         assert_right("a", 100, &read_once(&file, 100, 200).unwrap());

@@ -1,5 +1,8 @@
 //! Content that ends before its declared size.
 
+mod one_read;
+mod support;
+
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,8 +11,10 @@ use fuse_promise_client::{
     Context, ContextOptions, PromiseBuilder, Provider, ProviderOptions, ReadHandler, ReadRequest,
 };
 use fuse_promise_core::{NodeAttr, Status};
-use fuse_promise_testkit::{Content, Session, Shape};
-use rustix::io::{Errno, pread};
+use fuse_promise_testkit::{Content, Session};
+use one_read::{assert_right, length_of_read, read_once};
+use rustix::io::Errno;
+use support::SHAPES;
 
 const DECLARED: u64 = 900_000;
 /// Within a page, and not within the first READ of any kind.
@@ -59,15 +64,13 @@ fn publish(session: &Session) -> Published {
 
 /// Reads from the start until nothing comes or an error does.
 fn read_all(file: &File, at_once: usize) -> (u64, Option<Errno>) {
-    let mut bytes = vec![0; at_once];
     let mut end = 0;
     loop {
-        match pread(file, &mut bytes, end) {
-            Ok(0) => return (end, None),
+        match read_once(file, end, at_once) {
+            Ok(read) if read.is_empty() => return (end, None),
             Ok(read) => {
-                let wrong = Content::of(NAME.as_bytes()).first_wrong(end, &bytes[..read]);
-                assert_eq!(wrong, None);
-                end += read as u64;
+                assert_right(NAME, end, &read);
+                end += read.len() as u64;
             }
             Err(errno) => return (end, Some(errno)),
         }
@@ -94,7 +97,7 @@ fn assert_warned_once(session: &Session) {
 /// > file opens for direct reads.
 #[test]
 fn direct_reads_return_what_there_is() {
-    for shape in [Shape::Private, Shape::Systemd] {
+    for shape in SHAPES {
         let session = Session::start(shape);
         let published = publish(&session);
         let file = File::open(&published.file).unwrap();
@@ -102,8 +105,8 @@ fn direct_reads_return_what_there_is() {
             assert_eq!(read_all(&file, at_once), (END, None), "{at_once} at once");
         }
         assert_eq!(fs::read(&published.file).unwrap().len() as u64, END);
-        assert_eq!(pread(&file, &mut [0; 100], END), Ok(0));
-        assert_eq!(pread(&file, &mut [0; 100], END + 5000), Ok(0));
+        assert_eq!(length_of_read(&file, END, 100), Ok(0));
+        assert_eq!(length_of_read(&file, END + 5000, 100), Ok(0));
         // What was declared stays what is shown.
         assert_eq!(fs::metadata(&published.file).unwrap().len(), DECLARED);
         assert_warned_once(&session);
@@ -113,7 +116,7 @@ fn direct_reads_return_what_there_is() {
 
 #[test]
 fn a_cached_read_fails_and_the_next_open_is_direct() {
-    for shape in [Shape::Private, Shape::Systemd] {
+    for shape in SHAPES {
         let session = Session::options(shape).flag("--cache=read-through").start();
         let published = publish(&session);
         let file = File::open(&published.file).unwrap();

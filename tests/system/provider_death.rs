@@ -53,7 +53,7 @@ both_shapes! {
         let bytes = provider.bytes(&read);
         provider.answer(&read);
         drop(provider);
-        assert_eq!(reader.outcome(), Ok(bytes));
+        reader.assert_got(&bytes);
     }
 
     /// > A promise whose provider died stays listed with the state `provider-gone` for the time of

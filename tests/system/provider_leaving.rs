@@ -105,8 +105,8 @@ fn open_files_of_a_destroyed_promise_are_served_on() {
         let list = session.fpctl(&["list"]).ok();
         assert!(!list.contains(&promise.id()), "{list}");
         for _ in 0..3 {
-            let read = Reader::of_open(&open, 0, 300_000).outcome();
-            assert_eq!(read, Ok(Content::of(b"a").bytes(0, 300_000)));
+            let reader = Reader::of_open(&open, 0, 300_000);
+            reader.assert_got(&Content::of(b"a").bytes(0, 300_000));
         }
         other.check();
 
@@ -133,7 +133,7 @@ fn what_a_destroyed_promise_held_is_freed_with_its_last_open_file() {
     assert_eq!(gauge(&session, "opens"), 1);
     assert!(gauge(&session, "image_bytes") > 0);
     provider.release();
-    assert_eq!(waiting.outcome(), Ok(Content::of(b"a").bytes(0, 5000)));
+    waiting.assert_got(&Content::of(b"a").bytes(0, 5000));
     await_zero(&session, &["opens", "image_bytes"]);
     await_zero(&session, &OF_READS);
 }

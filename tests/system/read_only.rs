@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use fuse_promise_core::NodeAttr;
+use fuse_promise_testkit::fixture::check::assert_content;
 use fuse_promise_testkit::{Tree, both_shapes};
 use rustix::fs::{
     self, Access, AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, Timestamps, XattrFlags,
@@ -117,9 +118,10 @@ both_shapes! {
         for directory in [session.mount(), promise.path.clone(), promise.join("dir")] {
             assert_refused(&directory, changes_of_a_directory(&directory));
         }
-        for (directory, new) in [(promise.join("empty"), promise.join("new")), (promise.path.clone(), session.mount().join("new"))] {
+        for directory in [promise.join("empty"), promise.path.clone()] {
             assert_eq!(fs::rmdir(&directory), Err(Errno::ROFS));
-            assert_eq!(fs::rename(&directory, &new), Err(Errno::ROFS));
+            let renamed = fs::rename(&directory, directory.with_file_name("new"));
+            assert_eq!(renamed, Err(Errno::ROFS));
         }
         let open = fs::open(promise.join("b"), OFlags::RDONLY, Mode::empty()).unwrap();
         assert_eq!(fs::fchmod(&open, RIGHTS), Err(Errno::ROFS));
@@ -127,7 +129,7 @@ both_shapes! {
         // Not for the mount, but for how it was opened.
         assert_eq!(rustix::io::write(&open, b"x"), Err(Errno::BADF));
         for file in tree.file_nodes().filter(|file| file.attr.mode != 0) {
-            fuse_promise_testkit::fixture::check::assert_content(&promise.join(&file.path), file);
+            assert_content(&promise.join(&file.path), file);
         }
     }
 }

@@ -1,27 +1,22 @@
 //! Reads without a cache: what programs get, and what the provider is asked for.
 
+mod one_read;
+
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::thread;
 
 use fuse_promise_core::Status;
 use fuse_promise_testkit::fixture::check::read_range;
-use fuse_promise_testkit::{Answer, Content, ProviderProcess, Tree, both_shapes};
+use fuse_promise_testkit::{Answer, ProviderProcess, Tree, both_shapes};
+use one_read::{assert_right, length_of_read, read_once};
 use rustix::fs::{OFlags, SeekFrom};
-use rustix::io::{Errno, pread};
+use rustix::io::Errno;
 
 const LARGEST: u64 = i64::MAX as u64;
 
 /// Neither a multiple of a page nor of the largest READ.
 const SIZE: u64 = 3_500_001;
-
-/// What one read(2) at `offset` returns.
-fn read_once(file: &File, offset: u64, length: usize) -> Result<Vec<u8>, Errno> {
-    let mut bytes = vec![0; length];
-    let read = pread(file, &mut bytes, offset)?;
-    bytes.truncate(read);
-    Ok(bytes)
-}
 
 /// Ranges the provider was asked for from the `first` request on, in order of their offsets.
 fn asked(provider: &mut ProviderProcess, first: u64) -> Vec<(u64, usize)> {
@@ -29,12 +24,6 @@ fn asked(provider: &mut ProviderProcess, first: u64) -> Vec<(u64, usize)> {
     let mut ranges: Vec<_> = asked.map(|read| (read.offset, read.length)).collect();
     ranges.sort_unstable();
     ranges
-}
-
-#[track_caller]
-fn assert_right(node_id: &str, offset: u64, read: &[u8]) {
-    let wrong = Content::of(node_id.as_bytes()).first_wrong(offset, read);
-    assert_eq!(wrong, None, "in {node_id}");
 }
 
 both_shapes! {
@@ -67,19 +56,28 @@ both_shapes! {
         for (name, size) in [("a", SIZE), ("empty", 0)] {
             let file = File::open(promise.join(name)).unwrap();
             for offset in [size, size + 1, size + 4096, 1 << 40, LARGEST - 4096] {
-                assert_eq!(read_once(&file, offset, 4096), Ok(vec![]), "{name} at {offset}");
+                assert_eq!(length_of_read(&file, offset, 4096), Ok(0), "{name} at {offset}");
             }
         }
         assert!(fs::read(promise.join("empty")).unwrap().is_empty());
         assert_eq!(provider.counters().requests, 0);
     }
 
-    /// > Without a cache the provider is asked for exactly the ranges that programs read.
+    /// > Without a cache, from Linux 6.6 on, the provider is asked for exactly the ranges that
+    /// > programs read.
     fn the_provider_is_asked_for_what_is_read(session) {
         let mut provider = session.provider();
         let promise = provider.publish(&Tree::new().file("a", SIZE));
         let file = File::open(promise.join("a")).unwrap();
-        let reads = [(0, 1), (1, 4095), (4095, 2), (100_000, 131_072), (100_000, 131_072), (7, 65_537), (999_999, 1)];
+        let reads = [
+            (0, 1),
+            (1, 4095),
+            (4095, 2),
+            (100_000, 131_072),
+            (100_000, 131_072),
+            (7, 65_537),
+            (999_999, 1),
+        ];
         for (number, (offset, length)) in reads.into_iter().enumerate() {
             let read = read_once(&file, offset, length).unwrap();
             assert_eq!(read.len(), length);
@@ -88,7 +86,7 @@ both_shapes! {
         }
         // The end of the file is known without asking.
         let before = provider.counters().requests;
-        assert_eq!(read_once(&file, SIZE - 10, 4096).unwrap().len(), 10);
+        assert_eq!(length_of_read(&file, SIZE - 10, 4096), Ok(10));
         assert_eq!(asked(&mut provider, before), [(SIZE - 10, 10)]);
         // What is longer than the largest request comes in several that neither overlap nor leave
         // anything out.
@@ -142,15 +140,27 @@ both_shapes! {
         assert_eq!(rustix::fs::seek(&file, SeekFrom::End(-1)), Ok(LARGEST - 1));
         assert_eq!(rustix::fs::seek(&file, SeekFrom::Hole(5)), Ok(LARGEST));
         assert_eq!(rustix::fs::seek(&file, SeekFrom::Data(5)), Ok(5));
-        for (offset, length) in [(0, 100), (1 << 32, 100), (1 << 62, 5000), (LARGEST - 4096, 4096), (LARGEST - 1, 1)] {
+        for (offset, length) in [
+            (0, 100),
+            (1 << 32, 100),
+            (1 << 62, 5000),
+            (LARGEST - 4096, 4096),
+            (LARGEST - 1, 1),
+        ] {
             let read = read_once(&file, offset, length).unwrap();
             assert_eq!(read.len(), length, "at {offset}");
             assert_right("largest", offset, &read);
         }
-        assert_eq!(read_once(&file, LARGEST, 0), Ok(vec![]));
+        assert_eq!(length_of_read(&file, LARGEST, 0), Ok(0));
         // No offset can be beyond: the kernel refuses such ranges itself.
-        for (offset, length) in [(LARGEST, 1), (LARGEST - 1, 2), (LARGEST - 4095, 4096), (LARGEST + 1, 1), (u64::MAX, 1)] {
-            assert_eq!(read_once(&file, offset, length), Err(Errno::INVAL), "at {offset}");
+        for (offset, length) in [
+            (LARGEST, 1),
+            (LARGEST - 1, 2),
+            (LARGEST - 4095, 4096),
+            (LARGEST + 1, 1),
+            (u64::MAX, 1),
+        ] {
+            assert_eq!(length_of_read(&file, offset, length), Err(Errno::INVAL), "at {offset}");
         }
     }
 
@@ -159,13 +169,14 @@ both_shapes! {
         let promise = provider.publish(&Tree::new().file("a", SIZE));
         let direct = OFlags::DIRECT.bits() as i32;
         let file = File::options().read(true).custom_flags(direct).open(promise.join("a")).unwrap();
-        for (number, (offset, length)) in [(0, 4096), (8192, 131_072), (3, 5)].into_iter().enumerate() {
+        let reads = [(0, 4096), (8192, 131_072), (3, 5)];
+        for (number, (offset, length)) in reads.into_iter().enumerate() {
             let mut bytes = vec![0; length];
             file.read_exact_at(&mut bytes, offset).unwrap();
             assert_right("a", offset, &bytes);
             assert_eq!(asked(&mut provider, number as u64), [(offset, length)]);
         }
-        assert_eq!(read_once(&file, SIZE - 4, 4096).unwrap().len(), 4);
+        assert_eq!(length_of_read(&file, SIZE - 4, 4096), Ok(4));
     }
 
     /// > A status that the provider answers a read with becomes the errno of that read alone.
@@ -187,14 +198,14 @@ both_shapes! {
             (Status::VersionMismatch, Errno::IO),
         ] {
             provider.answer(Some("a"), Answer::Refuse(status));
-            assert_eq!(read_once(&a, 100, 200), Err(errno), "{status:?}");
+            assert_eq!(length_of_read(&a, 100, 200), Err(errno), "{status:?}");
             assert_right("b", 100, &read_once(&b, 100, 200).unwrap());
             provider.answer(Some("a"), Answer::Right);
             assert_right("a", 100, &read_once(&a, 100, 200).unwrap());
         }
         // More bytes than there is room for is such an answer too.
         provider.answer(Some("a"), Answer::Overlong);
-        assert_eq!(read_once(&a, 0, 10), Err(Errno::IO));
+        assert_eq!(length_of_read(&a, 0, 10), Err(Errno::IO));
         provider.answer(Some("a"), Answer::Right);
         promise.check();
     }
@@ -210,7 +221,7 @@ both_shapes! {
         assert_eq!(fs::read_dir(&promise.path).unwrap().count(), 1);
         // The same file, past its end: nothing to ask for.
         let file = File::open(promise.join("slow")).unwrap();
-        assert_eq!(read_once(&file, 100, 10), Ok(vec![]));
+        assert_eq!(length_of_read(&file, 100, 10), Ok(0));
         provider.release();
         assert_right("slow", 0, &reader.join().unwrap());
     }

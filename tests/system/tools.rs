@@ -5,15 +5,11 @@ mod ordinary_programs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
 
 use fuse_promise_testkit::process::Process;
 use fuse_promise_testkit::{Session, Shape};
 use ordinary_programs::Original;
 use rustix::process::Signal;
-
-/// Dozens of programs, each reading hundreds of files.
-const LIMIT: Duration = Duration::from_secs(240);
 
 /// `fpctl serve` and the path it prints when it has published.
 fn serve(session: &Session, directory: &Path) -> (Process, PathBuf) {
@@ -35,7 +31,7 @@ fn serve(session: &Session, directory: &Path) -> (Process, PathBuf) {
 fn programs_read_the_same(shape: Shape, policy: &str) {
     let options = Session::options(shape).flag(format!("--cache={policy}"));
     let session = options.start();
-    session.allow(LIMIT);
+    session.allow(ordinary_programs::LIMIT);
     let original = Original::make(&session);
     let (mut provider, promise) = serve(&session, &original.path);
     original.assert_same(&session, &promise);

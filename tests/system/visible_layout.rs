@@ -1,5 +1,7 @@
 //! What `ls` and `df` of the mount show, and when a promise comes and goes.
 
+mod support;
+
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -9,6 +11,7 @@ use fuse_promise_core::Record;
 use fuse_promise_testkit::process::run;
 use fuse_promise_testkit::{Answer, Published, Session, Shape, Tree, both_shapes, mounts};
 use rustix::fs::{StatVfsMountFlags, statvfs};
+use support::destroy;
 
 /// The names that `ls` shows, directories marked by a slash.
 fn ls(session: &Session, directory: &Path) -> Vec<String> {
@@ -67,12 +70,11 @@ both_shapes! {
     }
 
     /// > `df` of the mount shows the sum of the published sizes as used and the number of published
-    /// > nodes as used inodes.
+    /// > nodes, the promises' own directories among them, as used inodes.
     fn df_shows_what_is_published(session) {
         let mount = session.mount();
         assert_eq!(df(&session, &mount), [0; 6]);
         let (mut one, mut other) = (session.provider(), session.provider());
-        // Each promise's own directory is a node: 1 + 3.
         one.publish(&Tree::new().file("dir/a", 1000).file("b", 25));
         assert_eq!(df(&session, &mount), [3, 3, 0, 4, 4, 0]);
         let promise = other.publish(&Tree::new().file("big", 1 << 40));
@@ -83,9 +85,9 @@ both_shapes! {
         assert_eq!(df(&session, &mount), [1 << 31, 1 << 31, 0, 2, 2, 0]);
         let figures = statvfs(&mount).unwrap();
         assert_eq!(figures.f_namemax, 255);
-        for flag in [StatVfsMountFlags::RDONLY, StatVfsMountFlags::NOSUID, StatVfsMountFlags::NODEV] {
-            assert!(figures.f_flag.contains(flag), "{flag:?}");
-        }
+        let restricted =
+            StatVfsMountFlags::RDONLY | StatVfsMountFlags::NOSUID | StatVfsMountFlags::NODEV;
+        assert!(figures.f_flag.contains(restricted), "{:?}", figures.f_flag);
     }
 
     /// > A promise's name appears in the root when its commit returns, with all its nodes at once.
@@ -173,14 +175,10 @@ both_shapes! {
 fn a_promise_is_gone_at_once_when_it_is_destroyed() {
     let session = Session::start(Shape::Systemd);
     let mut provider = session.provider();
-    for number in 1..=10 {
+    for _ in 0..10 {
         let promise = provider.publish(&Tree::new().file("a", 1));
         promise.check();
-        let object = format!("/io/github/fuse_promise/promise/{number}");
-        let name = "io.github.fuse_promise.Private1";
-        let interface = format!("{name}.Promise");
-        let words = ["--user", "call", name, &object, &interface, "Destroy"];
-        session.run("busctl", &words).ok();
+        destroy(&session, &promise.id());
         assert_gone(&session, &promise);
     }
 }

@@ -17,6 +17,7 @@ use crate::bus_address::session_bus;
 use crate::connect::Site;
 use crate::fork::{ParentOnly, claim_process, in_child, refuse_in_child};
 use crate::handler::ReadHandler;
+use crate::job::{Job, JobConnection};
 use crate::link::Link;
 use crate::list::list;
 use crate::provider::{Farewell, Provider, Shared};
@@ -50,6 +51,7 @@ struct State {
     closed: bool,
     runner: Option<Runner>,
     providers: Vec<Weak<ParentOnly<Shared>>>,
+    jobs: Vec<Weak<JobConnection>>,
 }
 
 impl Context {
@@ -79,6 +81,7 @@ impl Context {
             closed: false,
             runner: None,
             providers: Vec::new(),
+            jobs: Vec::new(),
         };
         Self {
             inner: Arc::new(ParentOnly::new(Inner {
@@ -170,6 +173,18 @@ impl Context {
         state.providers.push(Arc::downgrade(provider));
         Ok(())
     }
+
+    /// The context ends the job's connection when it is closed, and so the job unless it is
+    /// detached.
+    pub(crate) fn watch_over(&self, job: Job) -> Result<Job> {
+        let mut state = self.inner.lock();
+        if state.closed {
+            return Err(closed());
+        }
+        state.jobs.retain(|known| known.strong_count() > 0);
+        state.jobs.push(Arc::downgrade(job.connection()));
+        Ok(job)
+    }
 }
 
 impl Inner {
@@ -182,6 +197,9 @@ impl Inner {
         let mut state = self.lock();
         state.closed = true;
         let runner = state.runner.take();
+        for job in state.jobs.iter().filter_map(Weak::upgrade) {
+            job.let_go();
+        }
         // Joins the thread, which no lock may be held for.
         drop(state);
         drop(runner);

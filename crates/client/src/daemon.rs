@@ -9,9 +9,10 @@ use fuse_promise_core::{Failure, Status};
 use fuse_promise_wire::PROTOCOL_VERSION;
 use fuse_promise_wire::bus::{IFACE_MANAGER, ROOT_PATH};
 use serde::Serialize;
+use zbus::message::Type;
 use zbus::names::UniqueName;
 use zbus::wire::DynamicDeserialize;
-use zbus::{Connection, DynamicType, ObjectPath, OwnedVariant};
+use zbus::{Connection, DynamicType, MatchRule, MessageStream, ObjectPath, OwnedVariant};
 
 use crate::fault::Fault;
 use crate::fork::Listed;
@@ -124,6 +125,24 @@ impl Daemon {
             )
             .into()
         })
+    }
+
+    /// The signals of one of the daemon's objects from now on.
+    pub(crate) async fn signals(
+        &self,
+        object: &ObjectPath<'_>,
+        interface: &'static str,
+    ) -> Result<MessageStream, Fault> {
+        let rule = MatchRule::builder()
+            .msg_type(Type::Signal)
+            .path(object)
+            .interface(interface);
+        let rule = match &self.name {
+            Some(name) => rule.sender(name),
+            None => rule,
+        };
+        let rule = rule.build()?;
+        Ok(MessageStream::for_match_rule(rule, &self.connection, None).await?)
     }
 
     /// All properties of the Manager interface.

@@ -1,6 +1,9 @@
 //! A daemon for unit tests: the bus contract over a socket in a runtime directory of its own, with
 //! the far end of every channel in the test's hands.
 
+mod job;
+mod refusal;
+
 use std::collections::HashMap;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -17,9 +20,7 @@ use fuse_promise_wire::{
     RuntimeDir, SendOutcome, SessionEvent, ToDaemon, ToProvider,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use zbus::message::Header;
-use zbus::names::ErrorName;
-use zbus::{Connection, Message, OwnedObjectPath};
+use zbus::{Connection, OwnedObjectPath};
 
 use crate::bus_address::BusAddress;
 use crate::connect::Site;
@@ -27,6 +28,9 @@ use crate::context::Context;
 use crate::route::Directory;
 use crate::runner::Runner;
 use crate::test_support::GUARD;
+use job::Job;
+pub(crate) use job::Script;
+use refusal::Refusal;
 
 const GEOMETRY: Geometry = Geometry {
     small_len: 64 << 10,
@@ -128,6 +132,8 @@ struct Books {
     images: HashMap<u32, MappedImage>,
     /// What the last commit said of it.
     expires: Option<u64>,
+    /// The job of the next Materialize, and of the last one.
+    job: Arc<Script>,
 }
 
 /// The daemon's side of a session.
@@ -207,6 +213,11 @@ impl FakeDaemon {
                 .resolve(path.as_bytes())
                 .unwrap()
         })
+    }
+
+    /// What becomes of a materialize.
+    pub(crate) fn job(&self) -> Arc<Script> {
+        self.books(|books| Arc::clone(&books.job))
     }
 
     /// As a daemon that was started anew on the same socket would.
@@ -312,28 +323,6 @@ async fn accept(listener: std::os::unix::net::UnixListener, inside: Arc<Inside>)
     }
 }
 
-struct Refusal(Failure);
-
-impl From<Failure> for Refusal {
-    fn from(failure: Failure) -> Self {
-        Self(failure)
-    }
-}
-
-impl zbus::DBusError for Refusal {
-    fn create_reply(&self, call: &Header<'_>) -> zbus::Result<Message> {
-        Message::error(call, self.name()).build(&self.0.message)
-    }
-
-    fn name(&self) -> ErrorName<'_> {
-        ErrorName::from_static_str_unchecked(self.0.status.dbus_name())
-    }
-
-    fn description(&self) -> Option<&str> {
-        Some(&self.0.message)
-    }
-}
-
 type Registered = (OwnedObjectPath, u64, Vec<u8>, zbus::OwnedFd, zbus::OwnedFd);
 
 fn token(provider: u64) -> Vec<u8> {
@@ -405,6 +394,18 @@ impl Manager {
             connection.clone().close().await.unwrap();
         }
         Ok(reply)
+    }
+
+    async fn materialize(
+        &self,
+        source: Vec<u8>,
+        _target: zbus::OwnedFd,
+        options: Options,
+        #[zbus(connection)] connection: &Connection,
+    ) -> Result<OwnedObjectPath, Refusal> {
+        let script = Arc::clone(&self.0.books.lock().unwrap().job);
+        script.begun(source, &options)?;
+        Ok(Job(script).serve(connection).await)
     }
 
     fn list(&self, pipe: zbus::OwnedFd, _options: Options) {

@@ -1,5 +1,5 @@
 //! The Rust client of fuse-promised: connect to the daemon or start it, publish trees, answer
-//! their reads, inspect.
+//! their reads, copy promised files out, inspect.
 //!
 //! Every call blocks, and every call has a deadline. A context has one thread that speaks D-Bus
 //! ([`Context`]), a provider one that answers reads ([`Provider`]). How the right daemon is found
@@ -24,9 +24,12 @@ mod fault;
 pub mod fork;
 mod handler;
 mod image;
+mod job;
 mod link;
 mod list;
+mod materialize;
 mod promises;
+mod properties;
 mod provider;
 mod readiness;
 mod registration;
@@ -37,6 +40,7 @@ mod session;
 mod session_bus;
 mod socket;
 mod status;
+mod target;
 #[cfg(test)]
 mod test_support;
 pub mod threads;
@@ -44,6 +48,8 @@ pub mod threads;
 pub use builder::PromiseBuilder;
 pub use context::{Context, ContextOptions};
 pub use handler::{ReadHandler, ReadRequest};
+pub use job::{Job, JobEnd, JobStatus, OnProgress};
+pub use materialize::MaterializeOptions;
 pub use provider::Provider;
 pub use registration::ProviderOptions;
 pub use route::Start;

@@ -74,6 +74,19 @@ impl Provider {
         }
     }
 
+    /// Waits until the present session is over: the provider was unregistered, or the daemon has
+    /// gone or let go of it.
+    pub fn wait_until_over(&self) {
+        let session = if in_child() {
+            None
+        } else {
+            self.shared.last_session()
+        };
+        if let Some(session) = session {
+            session.wait_until_ended();
+        }
+    }
+
     /// The number the daemon knows the provider by at present.
     pub fn number(&self) -> Result<ProviderNumber> {
         crate::fork::refuse_in_child()?;
@@ -125,6 +138,18 @@ impl Shared {
         let session = renewed.as_ref().map_or(&ended, |session| session);
         self.set(State::Registered(Arc::clone(session)));
         renewed
+    }
+
+    /// `None` if its last handler call has returned.
+    fn last_session(&self) -> Option<Arc<Session>> {
+        let mut state = self.lock();
+        loop {
+            match &*state {
+                State::Registering => state = self.wait(state),
+                State::Registered(session) => return Some(Arc::clone(session)),
+                State::Unregistered(session) => return session.clone(),
+            }
+        }
     }
 
     fn new_session(&self, previous: Option<Arc<Session>>) -> Result<Arc<Session>> {

@@ -4,14 +4,14 @@
 //! the channel down and wait for the thread. A session ends once; a provider whose session ended
 //! gets a new one.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use fuse_promise_core::{Failure, ProviderNumber, Result, Token};
+use fuse_promise_core::{Failure, PromiseNumber, ProviderNumber, Result, Token};
 use fuse_promise_wire::channel::RECV_LEN;
 use fuse_promise_wire::{
     Channel, PROTOCOL_VERSION, RecvOutcome, SendOutcome, ToDaemon, ToProvider,
@@ -29,6 +29,8 @@ use crate::threads;
 thread_local! {
     /// The provider whose handler this thread is calling; 0 for none.
     static CALLING: Cell<u64> = const { Cell::new(0) };
+    /// The promises of that provider's session.
+    static SERVING: RefCell<Option<Arc<Promises>>> = const { RefCell::new(None) };
 }
 
 /// Why a session ended.
@@ -49,7 +51,7 @@ pub(crate) struct Session {
     pub(crate) token: Token,
     /// Tells the provider's threads from those of others; the same over all its sessions.
     provider: u64,
-    pub(crate) promises: Promises,
+    pub(crate) promises: Arc<Promises>,
     /// No handler is called any more.
     closing: AtomicBool,
     /// Requests whose readers have gone. They are answered all the same.
@@ -82,7 +84,7 @@ impl Session {
             number: registered.number,
             token: registered.token,
             provider,
-            promises: Promises::default(),
+            promises: Arc::default(),
             closing: AtomicBool::new(false),
             cancelled: AtomicU64::new(0),
             end: Mutex::new(None),
@@ -123,7 +125,9 @@ impl Session {
     /// Calls the handler, so that the thread is known to be inside it.
     pub(crate) fn calling<T>(&self, handler: impl FnOnce() -> T) -> T {
         CALLING.set(self.provider);
+        SERVING.replace(Some(Arc::clone(&self.promises)));
         let output = handler();
+        SERVING.replace(None);
         CALLING.set(0);
         output
     }
@@ -167,6 +171,15 @@ impl Session {
 /// Whether this thread is inside a handler call of the provider.
 pub(crate) fn is_calling(provider: u64) -> bool {
     CALLING.get() == provider
+}
+
+/// Whether this thread is inside a handler call of the promise's provider: its bytes cannot be
+/// had before that call returns.
+pub(crate) fn is_serving(promise: PromiseNumber) -> bool {
+    SERVING.with_borrow(|promises| {
+        let promises = promises.as_ref();
+        promises.is_some_and(|promises| promises.get(promise.0).is_some())
+    })
 }
 
 /// The body of the thread.

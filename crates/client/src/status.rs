@@ -1,13 +1,11 @@
 //! What the daemon says of itself, in one call.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-
-use fuse_promise_core::{Failure, Status};
-use zbus::OwnedVariant;
 
 use crate::daemon::Daemon;
 use crate::fault::Fault;
+use crate::properties::Properties;
 
 /// The state of the daemon as a whole; `fpctl status` prints it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,25 +47,4 @@ pub(crate) async fn status(daemon: &Daemon) -> Result<DaemonStatus, Fault> {
         promises: properties.take("Promises")?,
         gauges: properties.take("Gauges")?,
     })
-}
-
-struct Properties(HashMap<String, OwnedVariant>);
-
-impl Properties {
-    fn take<T: TryFrom<OwnedVariant>>(&mut self, name: &str) -> Result<T, Failure> {
-        let value = self
-            .0
-            .remove(name)
-            .and_then(|value| T::try_from(value).ok());
-        value.ok_or_else(|| {
-            Failure::new(
-                Status::VersionMismatch,
-                format!("fuse-promised does not tell its {name} as this library expects it"),
-            )
-        })
-    }
-
-    fn take_path(&mut self, name: &str) -> Result<PathBuf, Failure> {
-        self.take::<String>(name).map(PathBuf::from)
-    }
 }

@@ -106,10 +106,12 @@ async fn serve(options: Options, runtime_dir: RuntimeDir, listener: UnixListener
 
 fn engine_options(options: &Options, runtime_dir: &RuntimeDir) -> EngineOptions {
     EngineOptions {
+        runtime_dir: runtime_dir.clone(),
         cache_policy: options.cache,
         read_timeout: options.read_timeout,
         linger: options.linger,
-        ..EngineOptions::new(runtime_dir.clone())
+        linger_materialized: options.linger_materialized,
+        materialize_memory: options.materialize_memory,
     }
 }
 

@@ -50,6 +50,17 @@ pub(crate) unsafe fn text<'a>(pointer: *const c_char, name: &str) -> Result<&'a 
     Ok(unsafe { CStr::from_ptr(pointer) })
 }
 
+/// A member that is 0 or 1; other values are kept for later.
+pub(crate) fn flag(value: u32, name: &str) -> Result<bool> {
+    match value {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(Failure::invalid(format!(
+            "{name} is {value} and neither 0 nor 1"
+        ))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

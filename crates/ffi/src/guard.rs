@@ -22,6 +22,25 @@ pub(crate) fn guard(export: &'static str, call: impl FnOnce() -> Result<()>) -> 
     }
 }
 
+/// For exports whose status may be somebody else's, a callback's for instance, and of a kind that
+/// the table does not know; a sentence about it comes with it.
+pub(crate) fn guard_status(
+    export: &'static str,
+    call: impl FnOnce() -> Result<(fp_status_t, Option<Failure>)>,
+) -> fp_status_t {
+    let mut own = Status::Ok.code();
+    let status = guard(export, || {
+        let (status, why) = call()?;
+        own = status;
+        why.map_or(Ok(()), Err)
+    });
+    if own == Status::Ok.code() {
+        status
+    } else {
+        own
+    }
+}
+
 /// For exports that return nothing: close, unregister, free.
 pub(crate) fn guard_void(export: &'static str, call: impl FnOnce()) {
     let closed = attempt(export, || {
@@ -86,6 +105,15 @@ mod tests {
             4
         );
         assert_eq!(last_error(), "no such thing");
+    }
+
+    #[test]
+    fn a_status_that_the_table_does_not_know_goes_out_as_it_is() {
+        let stopped = || Ok((77, Some(Failure::cancelled("stopped with 77"))));
+        assert_eq!(guard_status("fp_x", stopped), 77);
+        assert_eq!(last_error(), "stopped with 77");
+        assert_eq!(guard_status("fp_x", || Ok((0, None))), 0);
+        assert_eq!(guard_status("fp_x", || Err(Failure::io("no"))), 7);
     }
 
     #[test]

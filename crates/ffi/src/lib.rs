@@ -32,3 +32,5 @@ mod provider;
 mod promise;
 
 mod materialize;
+
+mod job;

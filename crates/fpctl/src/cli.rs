@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-/// Look at the fuse-promise daemon of this session, and publish directories through it.
+/// Look at the fuse-promise daemon of this session, publish directories through it, and copy what
+/// others promised.
 ///
 /// A promise is a directory whose files are readable before their bytes are here: each read is
 /// answered by the program that published it. Without a command, fpctl prints the status.
@@ -25,6 +26,7 @@ pub enum Command {
     Status(Status),
     List(List),
     Serve(Serve),
+    Materialize(Materialize),
 }
 
 /// Say whether the daemon runs, where its mount is and what it holds.
@@ -65,6 +67,44 @@ pub struct Serve {
     /// The directory to publish.
     #[arg(value_name = "DIR")]
     pub directory: PathBuf,
+}
+
+/// Copy a promised file, directory or whole promise to ordinary files.
+///
+/// Prints where the copy is and how much it is, as lines of key=value. Files appear under their
+/// names whole or not at all. Entries that failed or were skipped are named; the first failure is
+/// the exit code. Ctrl-C stops the copy and takes away what it has made. Without an option for it,
+/// something that is already there under the copy's name refuses the whole copy.
+#[derive(Debug, Args)]
+pub struct Materialize {
+    /// Show how far it is: a line that changes on a terminal, lines of "progress key=value" on
+    /// standard error elsewhere.
+    #[arg(long)]
+    pub progress: bool,
+    /// Replace files that are there and use directories that are there; never a symbolic link.
+    #[arg(long, group = "conflict")]
+    pub overwrite: bool,
+    /// Give the copy a name of its own: "name (1).ext".
+    #[arg(long, group = "conflict")]
+    pub rename: bool,
+    /// Leave files that are there as they are.
+    #[arg(long, group = "conflict")]
+    pub skip: bool,
+    /// Replace only files that are older than the promised ones.
+    #[arg(long, group = "conflict")]
+    pub newer: bool,
+    /// Bring everything to disk before it counts as copied.
+    #[arg(long)]
+    pub sync: bool,
+    /// Begin the copy, print the job's object path, and leave it to the daemon.
+    #[arg(long, conflicts_with = "progress")]
+    pub detach: bool,
+    /// What to copy: a path below the promise mount.
+    #[arg(value_name = "PROMISE_PATH")]
+    pub promise_path: PathBuf,
+    /// The directory that gets the copy.
+    #[arg(value_name = "TARGET_DIR")]
+    pub target_dir: PathBuf,
 }
 
 const EXIT_CODES: &str = "\
@@ -123,6 +163,10 @@ mod tests {
             &["bogus"],
             &["status", "--bogus"],
             &["list", "x"],
+            &["materialize", "/p"],
+            &["materialize", "--overwrite", "--rename", "/p", "/t"],
+            &["materialize", "--skip", "--newer", "/p", "/t"],
+            &["materialize", "--detach", "--progress", "/p", "/t"],
         ] {
             assert_eq!(parse(words).unwrap_err().exit_code(), 2, "{words:?}");
         }

@@ -7,9 +7,11 @@ mod cli;
 mod exit;
 mod json;
 mod list;
+mod materialize;
 mod output;
 mod serve;
 mod status;
+mod stop;
 
 use std::process::ExitCode;
 
@@ -37,5 +39,6 @@ fn run(cli: Cli) -> Result<(), Trouble> {
         Command::Status(arguments) => status::run(&context, &arguments),
         Command::List(arguments) => list::run(&context, &arguments),
         Command::Serve(arguments) => serve::run(&context, &arguments),
+        Command::Materialize(arguments) => materialize::run(&context, &arguments),
     }
 }

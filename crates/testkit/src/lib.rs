@@ -35,6 +35,8 @@
 pub mod cgroup;
 #[cfg(feature = "provider")]
 pub mod fixture;
+#[cfg(feature = "provider")]
+pub mod fuzz;
 pub mod log_file;
 pub mod mounts;
 pub mod notify;

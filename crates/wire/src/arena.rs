@@ -72,7 +72,7 @@ impl Arena {
         let Some(_claim) = self.claim(slot) else {
             return Ok(false);
         };
-        let Some(range) = self.geometry().slot(slot) else {
+        let Some(range) = self.geometry().pages(slot) else {
             return Ok(false);
         };
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;

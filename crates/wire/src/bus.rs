@@ -43,6 +43,14 @@ pub mod option {
     /// `t`: CLOCK_MONOTONIC in nanoseconds from which on the caller waits no longer; a commit that
     /// has its turn later, because the daemon was stopped, changes nothing.
     pub const EXPIRES: &str = "expires";
+    /// `s`: what Materialize does where something is in its way, the word of a conflict policy.
+    pub const POLICY: &str = "policy";
+    /// `b`: whether Materialize brings what it writes to disk.
+    pub const SYNC: &str = "sync";
+    /// `b`: whether a job goes on when its caller leaves.
+    pub const DETACH: &str = "detach";
+    /// `b`: whether a job waits, with everything written, for Confirm or Cancel.
+    pub const CONFIRM: &str = "confirm";
     /// `b`: whether List tells the nodes as well.
     pub const NODES: &str = "nodes";
 }
@@ -82,6 +90,23 @@ pub struct NodeEntry {
     pub mtime_nsec: i64,
     pub node_id: Vec<u8>,
 }
+
+/// One entry in a page of Job.Result, `(aysus)`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct JobEntry {
+    /// Relative to the target directory, without NUL.
+    pub path: Vec<u8>,
+    /// The word of an outcome.
+    pub outcome: String,
+    /// The number of a status; 0 unless the entry failed.
+    pub status: u32,
+    /// Why it failed; empty unless it did.
+    pub message: String,
+}
+
+/// The most entries that one call of Job.Result answers with: a page of the longest paths and
+/// messages stays well below the largest D-Bus message.
+pub const ENTRIES_PER_PAGE_MAX: u32 = 1024;
 
 /// The last line that Manager.List streams. A stream that ends without it was cut short: the
 /// daemon ended, or the reader took nothing for too long.

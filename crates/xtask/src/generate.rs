@@ -6,16 +6,21 @@ use clap::Args;
 
 use crate::Outcome;
 use crate::cargo::root;
-use crate::parts::{HEADER, write_header};
+use crate::parts::{GENERATED, write_interfaces};
 
-/// Writes the generated files: the public header.
+/// Writes the generated files: the public header, the man pages
+/// and the bus interfaces.
 #[derive(Debug, Args)]
 pub struct Generate {}
 
 impl Generate {
     pub fn run(self) -> Outcome<ExitCode> {
-        write_header(&root().join(HEADER))?;
-        println!("wrote {HEADER}");
+        for file in GENERATED {
+            file.write(&root().join(file.path))?;
+            println!("wrote {}", file.path);
+        }
+        write_interfaces()?;
+        println!("wrote dbus/*.xml");
         Ok(ExitCode::SUCCESS)
     }
 }

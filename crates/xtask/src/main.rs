@@ -7,6 +7,7 @@ mod bench;
 mod cargo;
 mod demo;
 mod demo_session;
+mod fuzz;
 mod generate;
 mod machine;
 mod packages;
@@ -31,6 +32,7 @@ enum Verb {
     Demo(demo::Demo),
     Test(test::Test),
     Bench(bench::Bench),
+    Fuzz(fuzz::Fuzz),
     Gen(generate::Generate),
     #[command(hide = true)]
     Machine(machine::helper::Helper),
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         Verb::Demo(demo) => demo.run(),
         Verb::Test(test) => test.run(),
         Verb::Bench(bench) => bench.run(),
+        Verb::Fuzz(fuzz) => fuzz.run(),
         Verb::Gen(generate) => generate.run(),
         Verb::Machine(helper) => helper.run(),
         Verb::DemoSession(session) => session.run(),

@@ -2,6 +2,7 @@
 //! what fails fast.
 
 mod c_library;
+mod fuzz;
 mod generated;
 mod lints;
 mod semantics;
@@ -11,7 +12,8 @@ mod test_bed;
 mod tidy;
 mod unit;
 
-pub use generated::{HEADER, write_header};
+pub use fuzz::{TARGETS as FUZZ_TARGETS, Target as FuzzTarget};
+pub use generated::{GENERATED, write_interfaces};
 pub use source_tree::sources as source_texts;
 
 use crate::Outcome;
@@ -73,6 +75,12 @@ pub const PARTS: &[Part] = &[
         about: "the engine's tables under many interleavings of their threads",
         needs: &[BUILD],
         run: unit::interleavings,
+    },
+    Part {
+        name: "fuzz",
+        about: "images, frames, sessions, settings, records and bus calls of arbitrary bytes",
+        needs: &[BUILD],
+        run: fuzz::run,
     },
     Part {
         name: "system",

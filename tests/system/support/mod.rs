@@ -3,6 +3,7 @@
 #![allow(dead_code)]
 
 pub mod balance;
+pub mod copying;
 pub mod reader;
 
 use std::path::{Path, PathBuf};
@@ -15,14 +16,25 @@ use rustix::process::Signal;
 
 pub const SHAPES: [Shape; 2] = [Shape::Private, Shape::Systemd];
 
-/// Asks again and again until the answer is yes; for what nothing announces.
+/// Less than the watch of a session allows, so that a test that fails can
+/// still look at it.
+const PATIENCE: Duration = HANG_LIMIT.saturating_sub(Duration::from_secs(15));
+
+/// Asks again and again until there is nothing to object to; for what nothing
+/// announces.
 #[track_caller]
-pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let limit = Instant::now() + HANG_LIMIT;
-    while !is_so() {
-        assert!(Instant::now() < limit, "never came: {what}");
+pub fn wait_until_right(mut objection: impl FnMut() -> Option<String>) {
+    let limit = Instant::now() + PATIENCE;
+    while let Some(objection) = objection() {
+        assert!(Instant::now() < limit, "{objection}");
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// As [`wait_until_right`], for a yes or no.
+#[track_caller]
+pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    wait_until_right(|| (!is_so()).then(|| format!("never came: {what}")));
 }
 
 /// An extended attribute of a node, as text.

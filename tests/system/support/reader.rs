@@ -72,6 +72,17 @@ impl Reader {
             .clone()
     }
 
+    /// Waits for the end of the read, which must have got these bytes. They are
+    /// too many to be shown.
+    #[track_caller]
+    pub fn assert_got(&self, bytes: &[u8]) {
+        let outcome = self.outcome();
+        let lengths = outcome.as_ref().map(Vec::len);
+        assert_eq!(lengths, Ok(bytes.len()));
+        let differs = outcome.unwrap().iter().zip(bytes).position(|(a, b)| a != b);
+        assert_eq!(differs, None, "the first wrong byte");
+    }
+
     /// Whether the read still waits.
     pub fn waits(&self) -> bool {
         let mut outcome = self.outcome.borrow_mut();

@@ -12,6 +12,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
 use super::router::Router;
+use super::ties::Ties;
 
 /// The engine's end.
 pub struct EventSender(UnboundedSender<Item>);
@@ -28,6 +29,7 @@ pub fn event_channel() -> (EventSender, EventReceiver) {
     let events = Events {
         items: sender.clone(),
         next_watch: Arc::new(AtomicU64::new(0)),
+        ties: Ties::default(),
     };
     (EventSender(sender), EventReceiver { events, items })
 }
@@ -42,9 +44,9 @@ impl Observer for EventSender {
 /// Which part of the tree a connection shows below the root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// All providers and promises.
+    /// All providers, promises and jobs.
     Session,
-    /// The providers of one process, by its number.
+    /// The providers of one process, by its number, and the jobs that the connection began.
     Process(u32),
 }
 
@@ -54,14 +56,14 @@ impl Scope {
         match event {
             EngineEvent::ProviderAdded(_)
             | EngineEvent::ProviderChanged(_)
-            | EngineEvent::ProviderRemoved(_) => true,
+            | EngineEvent::ProviderRemoved(_)
+            | EngineEvent::JobAdded(_)
+            | EngineEvent::JobProgress(_)
+            | EngineEvent::JobFinished(_)
+            | EngineEvent::JobRemoved(_) => true,
             EngineEvent::PromiseAdded(_)
             | EngineEvent::PromiseChanged(_)
             | EngineEvent::PromiseRemoved(_) => self == Self::Session,
-            EngineEvent::JobAdded(_)
-            | EngineEvent::JobProgress(_)
-            | EngineEvent::JobFinished(_)
-            | EngineEvent::JobRemoved(_) => false,
         }
     }
 }
@@ -113,6 +115,7 @@ impl Drop for Watch {
 pub struct Events {
     items: UnboundedSender<Item>,
     next_watch: Arc<AtomicU64>,
+    ties: Ties,
 }
 
 /// What the task finds in its queue.
@@ -135,6 +138,11 @@ impl Events {
             notices,
             events: self.clone(),
         }
+    }
+
+    /// The jobs that end with their callers.
+    pub fn ties(&self) -> Ties {
+        self.ties.clone()
     }
 
     /// Returns when this connection shows the outcome of `event`, so that a caller finds the
@@ -161,6 +169,9 @@ impl EventReceiver {
     pub async fn pass_on(mut self, engine: Arc<Engine>) {
         let mut router = Router::new(engine);
         while let Some(item) = self.items.recv().await {
+            if let Item::Engine(EngineEvent::JobFinished(job)) = item {
+                self.events.ties.release(job);
+            }
             router.take(item);
         }
     }

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use fuse_promise_core::failure::{Failure, Result};
 use fuse_promise_core::ids::ProviderNumber;
-use fuse_promise_engine::{CommitOptions, EngineEvent, ProviderConfig};
+use fuse_promise_core::words::ConflictPolicy;
+use fuse_promise_engine::{CommitOptions, EngineEvent, MaterializeOptions, ProviderConfig};
 use fuse_promise_wire::PROTOCOL_VERSION;
-use fuse_promise_wire::bus::{Options, option, provider_path};
-use fuse_promise_wire::clock::monotonic_nanoseconds;
+use fuse_promise_wire::bus::{Options, job_path, option, provider_path};
 use zbus::message::Header;
 use zbus::{Connection, OwnedObjectPath};
 
@@ -94,6 +94,40 @@ impl Manager {
         service.events.shown(self.context.watch, added).await;
         let path = service.daemon.engine.promise_path(promise);
         Ok((promise.id(), path.into_os_string().into_vec()))
+    }
+
+    /// Begins to copy a promised file, directory or whole promise, an absolute path below the
+    /// mount, into the directory behind target_dir (O_PATH will do). The job ends with its caller's
+    /// connection unless detached. Options: policy (s: fail, overwrite, rename, skip or newer;
+    /// default fail), sync (b: to disk), detach (b), confirm (b: with everything written wait for
+    /// Confirm), expires (t, as for Commit).
+    #[zbus(out_args("job"))]
+    async fn materialize(
+        &self,
+        source: Vec<u8>,
+        target_dir: zbus::OwnedFd,
+        options: Options,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] call: Header<'_>,
+    ) -> Result<OwnedObjectPath, BusError> {
+        let service = &self.context.service;
+        let _call = service.begin()?;
+        self.context.caller.check(connection, &call).await?;
+        let options = materialize_options(options)?;
+        let job = service
+            .run(move |daemon| {
+                daemon.mount.require()?;
+                let target = target_dir.into();
+                daemon.engine.materialize(&source, target, options)
+            })
+            .await?;
+        if !options.detach {
+            let caller = call.sender().map(|sender| sender.to_owned());
+            service.tie(job, connection, caller).await;
+        }
+        let added = EngineEvent::JobAdded(job);
+        service.events.shown(self.context.watch, added).await;
+        Ok(job_path(job.0))
     }
 
     /// Streams everything as lines of key=value into a pipe and closes it: the numbers of
@@ -199,6 +233,26 @@ impl Manager {
     }
 }
 
+fn materialize_options(options: Options) -> Result<MaterializeOptions> {
+    let mut options = OptionReader::new("Materialize", options);
+    let policy = options.take_text(option::POLICY)?;
+    let sync = options.take_bool(option::SYNC)?.unwrap_or(false);
+    let detach = options.take_bool(option::DETACH)?.unwrap_or(false);
+    let confirm = options.take_bool(option::CONFIRM)?.unwrap_or(false);
+    let expires = options.take_u64(option::EXPIRES)?;
+    options.finish()?;
+    arguments::check_not_expired("Materialize", expires)?;
+    let policy = policy.map(|word| word.parse()).transpose();
+    let policy =
+        policy.map_err(|failure: Failure| failure.context("option \"policy\" of Materialize"))?;
+    Ok(MaterializeOptions {
+        policy: policy.unwrap_or(ConflictPolicy::Fail),
+        sync,
+        detach,
+        confirm,
+    })
+}
+
 fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
@@ -238,7 +292,7 @@ fn commit_options(options: Options) -> Result<CommitOptions> {
     let path_capacity = options.take_u64(option::PATH_CAPACITY)?;
     let expires = options.take_u64(option::EXPIRES)?;
     options.finish()?;
-    check_not_expired(expires)?;
+    arguments::check_not_expired("Commit", expires)?;
     let cache_policy = cache_policy.map(|word| word.parse()).transpose();
     let cache_policy = cache_policy
         .map_err(|failure: Failure| failure.context("option \"cache_policy\" of Commit"))?;
@@ -247,14 +301,4 @@ fn commit_options(options: Options) -> Result<CommitOptions> {
         cache_policy,
         path_capacity,
     })
-}
-
-/// A caller that has given up must not find later that its commit was made all the same.
-fn check_not_expired(expires: Option<u64>) -> Result<()> {
-    if expires.is_some_and(|expires| monotonic_nanoseconds() >= expires) {
-        return Err(Failure::timeout(
-            "the commit came to its turn after its caller had stopped waiting",
-        ));
-    }
-    Ok(())
 }

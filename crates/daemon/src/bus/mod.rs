@@ -3,14 +3,15 @@
 //! checked for its form and its sender, and handed to the engine.
 //!
 //! There are two ways in. The session bus shows the whole tree: Manager at the root, an object
-//! for each provider and each promise below it. A peer that connects to the socket sees Manager and
-//! the providers of its own process. `dbus/*.xml` is the contract.
+//! for each provider, promise and job below it. A peer that connects to the socket sees Manager,
+//! the providers of its own process and the jobs it began. `dbus/*.xml` is the contract.
 
 mod arguments;
 mod caller;
 mod error;
 mod events;
 mod handshake;
+mod job;
 mod listener;
 mod listing;
 mod manager;
@@ -22,6 +23,7 @@ mod router;
 mod service;
 #[cfg(test)]
 mod tests;
+mod ties;
 mod transport;
 
 use std::os::unix::net::UnixListener;

@@ -1,5 +1,5 @@
 //! The objects of one connection. What there is when the peer connects is there for its first
-//! message; from then on providers and promises come and go as this connection's queue says, in
+//! message; from then on providers, promises and jobs come and go as this connection's queue says, in
 //! the order in which they came and went.
 //!
 //! An event is only a hint: what is shown is what the engine has when the event is worked off.
@@ -9,9 +9,9 @@
 use std::sync::Arc;
 
 use fuse_promise_core::failure::Result;
-use fuse_promise_core::ids::{PromiseNumber, ProviderNumber};
+use fuse_promise_core::ids::{JobNumber, PromiseNumber, ProviderNumber};
 use fuse_promise_engine::EngineEvent;
-use fuse_promise_wire::bus::{ROOT_PATH, promise_path, provider_path};
+use fuse_promise_wire::bus::{ROOT_PATH, job_path, promise_path, provider_path};
 use tokio::sync::SemaphorePermit;
 use zbus::connection::Builder;
 use zbus::message::Header;
@@ -20,6 +20,7 @@ use zbus::{Connection, OwnedObjectPath};
 
 use super::caller::Caller;
 use super::events::{Notice, Scope, Watch, WatchNumber};
+use super::job::Job;
 use super::manager::Manager;
 use super::promise::Promise;
 use super::provider::Provider;
@@ -57,6 +58,10 @@ impl Context {
                 Some(object) => builder.serve_at(promise_path(number), object),
                 None => builder,
             },
+            EngineEvent::JobAdded(number) => match self.job(number) {
+                Some(object) => builder.serve_at(job_path(number.0), object),
+                None => builder,
+            },
             _ => builder,
         }
     }
@@ -71,6 +76,12 @@ impl Context {
     fn promise(&self, number: PromiseNumber) -> Option<Promise> {
         self.service.daemon.engine.promise(number)?;
         Some(Promise::new(self.clone(), number))
+    }
+
+    /// The object of a job that runs or is remembered.
+    fn job(&self, number: JobNumber) -> Option<Job> {
+        self.service.daemon.engine.job(number)?;
+        Some(Job::new(self.clone(), number))
     }
 }
 
@@ -161,10 +172,11 @@ impl Objects {
             EngineEvent::PromiseRemoved(number) => {
                 self.remove::<Promise>(promise_path(number)).await
             }
-            EngineEvent::JobAdded(_)
-            | EngineEvent::JobProgress(_)
-            | EngineEvent::JobFinished(_)
-            | EngineEvent::JobRemoved(_) => Ok(()),
+            EngineEvent::JobAdded(number) => self.add_job(number).await,
+            EngineEvent::JobProgress(number) | EngineEvent::JobFinished(number) => {
+                self.announce_job(number, event).await
+            }
+            EngineEvent::JobRemoved(number) => self.remove::<Job>(job_path(number.0)).await,
         }
     }
 
@@ -182,6 +194,14 @@ impl Objects {
         };
         let server = self.connection.object_server();
         server.at(promise_path(number), object).await.map(|_| ())
+    }
+
+    async fn add_job(&self, number: JobNumber) -> zbus::Result<()> {
+        let Some(object) = self.context.job(number) else {
+            return Ok(());
+        };
+        let server = self.connection.object_server();
+        server.at(job_path(number.0), object).await.map(|_| ())
     }
 
     async fn remove<I: Interface>(&self, path: OwnedObjectPath) -> zbus::Result<()> {
@@ -216,6 +236,19 @@ impl Objects {
     async fn object<I: Interface>(&self, path: OwnedObjectPath) -> Option<InterfaceRef<I>> {
         let server = self.connection.object_server();
         server.interface::<_, I>(path).await.ok()
+    }
+
+    async fn announce_job(&self, number: JobNumber, event: EngineEvent) -> zbus::Result<()> {
+        let server = self.connection.object_server();
+        let object = server.interface::<_, Job>(job_path(number.0)).await;
+        let Ok(object) = object else {
+            return Ok(());
+        };
+        let (job, emitter) = (object.get().await, object.signal_emitter());
+        match event {
+            EngineEvent::JobFinished(_) => job.tell_end(emitter).await,
+            _ => job.tell_progress(emitter).await,
+        }
     }
 
     async fn announce_mount(&self) -> zbus::Result<()> {

@@ -1,11 +1,11 @@
 //! Which connections an event concerns: those to the session bus hear everything, those by the
-//! socket hear of the providers of the process behind them. A promise so costs the same with any
-//! number of peers.
+//! socket hear of the providers of the process behind them and of the jobs they began. A promise
+//! so costs the same with any number of peers.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use fuse_promise_core::ids::ProviderNumber;
+use fuse_promise_core::ids::{JobNumber, ProviderNumber};
 use fuse_promise_engine::{Engine, EngineEvent};
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -24,6 +24,8 @@ pub struct Router {
     of_process: HashMap<u32, Vec<WatchNumber>>,
     /// Kept because a provider that was removed can no longer be asked.
     process_of: HashMap<ProviderNumber, u32>,
+    /// The connections by the socket that began a job.
+    beginner_of: HashMap<JobNumber, WatchNumber>,
 }
 
 impl Router {
@@ -34,6 +36,7 @@ impl Router {
             session: Vec::new(),
             of_process: HashMap::new(),
             process_of: HashMap::new(),
+            beginner_of: HashMap::new(),
         }
     }
 
@@ -46,10 +49,12 @@ impl Router {
                 let Some(watcher) = self.watchers.get(&number) else {
                     return;
                 };
+                let queue = watcher.queue.clone();
                 if let Some(event) = event.filter(|event| watcher.scope.shows(event)) {
+                    self.learn_beginner(number, watcher.scope, event);
                     self.tell(number, event);
                 }
-                let _ = watcher.queue.send(Notice::Reached(reached));
+                let _ = queue.send(Notice::Reached(reached));
             }
         }
     }
@@ -64,11 +69,16 @@ impl Router {
             EngineEvent::ProviderRemoved(provider) => self.process_of.remove(&provider),
             EngineEvent::PromiseAdded(_)
             | EngineEvent::PromiseChanged(_)
-            | EngineEvent::PromiseRemoved(_)
-            | EngineEvent::JobAdded(_)
-            | EngineEvent::JobProgress(_)
-            | EngineEvent::JobFinished(_)
-            | EngineEvent::JobRemoved(_) => None,
+            | EngineEvent::PromiseRemoved(_) => None,
+            // Its beginner is told by the answer to the call.
+            EngineEvent::JobAdded(_) => None,
+            EngineEvent::JobProgress(job) | EngineEvent::JobFinished(job) => {
+                return self.tell_beginner(self.beginner_of.get(&job).copied(), event);
+            }
+            EngineEvent::JobRemoved(job) => {
+                let beginner = self.beginner_of.remove(&job);
+                return self.tell_beginner(beginner, event);
+            }
         };
         let peers = process.and_then(|process| self.of_process.get(&process));
         for number in peers.into_iter().flatten() {
@@ -80,6 +90,22 @@ impl Router {
         let pid = self.engine.provider(provider)?.pid;
         self.process_of.insert(provider, pid);
         Some(pid)
+    }
+
+    /// A connection by the socket shows the jobs it began, and no other connection can say so.
+    fn learn_beginner(&mut self, number: WatchNumber, scope: Scope, event: EngineEvent) {
+        let EngineEvent::JobAdded(job) = event else {
+            return;
+        };
+        if scope != Scope::Session && self.engine.job(job).is_some() {
+            self.beginner_of.insert(job, number);
+        }
+    }
+
+    fn tell_beginner(&self, beginner: Option<WatchNumber>, event: EngineEvent) {
+        if let Some(beginner) = beginner {
+            self.tell(beginner, event);
+        }
     }
 
     fn tell(&self, number: WatchNumber, event: EngineEvent) {
@@ -102,6 +128,9 @@ impl Router {
                 for promise in self.engine.promises() {
                     self.tell(number, EngineEvent::PromiseAdded(promise));
                 }
+                for job in self.engine.jobs() {
+                    self.tell(number, EngineEvent::JobAdded(job));
+                }
             }
             Scope::Process(pid) => {
                 self.of_process.entry(pid).or_default().push(number);
@@ -118,6 +147,7 @@ impl Router {
         let Some(watcher) = self.watchers.remove(&number) else {
             return;
         };
+        self.beginner_of.retain(|_, beginner| *beginner != number);
         match watcher.scope {
             Scope::Session => self.session.retain(|known| *known != number),
             Scope::Process(pid) => {
@@ -225,6 +255,7 @@ mod tests {
         }
         assert!(router.watchers.is_empty() && router.session.is_empty());
         assert!(router.of_process.is_empty() && router.process_of.is_empty());
+        assert!(router.beginner_of.is_empty());
         router.engine.stop();
     }
 }

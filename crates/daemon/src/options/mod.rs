@@ -10,6 +10,7 @@ mod duration;
 mod file;
 mod places;
 mod settings;
+mod size;
 
 use std::time::Duration;
 
@@ -49,12 +50,14 @@ first needs it. One daemon serves one runtime directory.";
 
 const AFTER_HELP: &str = "\
 Each setting can also come from the environment or from a file. A flag wins over \
-FUSE_PROMISED_CACHE, FUSE_PROMISED_READ_TIMEOUT, FUSE_PROMISED_LINGER and \
+FUSE_PROMISED_CACHE, FUSE_PROMISED_READ_TIMEOUT, FUSE_PROMISED_LINGER, \
+FUSE_PROMISED_LINGER_MATERIALIZED, FUSE_PROMISED_MATERIALIZE_MEMORY and \
 FUSE_PROMISED_LOG_LEVEL, these win over $XDG_CONFIG_HOME/fuse-promise/fuse-promised.toml, and \
 that wins over /etc/fuse-promise/fuse-promised.toml. The keys in the files are cache, \
-read-timeout, linger and log-level.
+read-timeout, linger, linger-materialized, materialize-memory and log-level.
 
-A DURATION is a number with a unit: 500ms, 30s, 5m, 1h. Without a unit it counts seconds.
+A DURATION is a number with a unit: 500ms, 30s, 5m, 1h. Without a unit it counts seconds. A SIZE \
+is one likewise: 512KiB, 64MiB, 1GiB. Without a unit it counts bytes.
 
 SIGTERM and SIGINT unmount and end the daemon. It exits with 0 when it was asked to end, with 1 \
 when it cannot do its work, and with 2 for a bad option.";
@@ -70,6 +73,10 @@ pub struct Options {
     pub read_timeout: Duration,
     /// How long promises stay listed after their provider vanished.
     pub linger: Duration,
+    /// The same for promises of which every file was materialized.
+    pub linger_materialized: Duration,
+    /// Bytes of answers that materialize jobs may hold at a time.
+    pub materialize_memory: u64,
     pub log_level: LevelFilter,
 }
 
@@ -80,6 +87,8 @@ impl Default for Options {
             cache: CachePolicy::NoCache,
             read_timeout: Duration::from_secs(30),
             linger: Duration::from_secs(300),
+            linger_materialized: Duration::from_secs(3600),
+            materialize_memory: 64 << 20,
             log_level: LevelFilter::INFO,
         }
     }
@@ -108,6 +117,12 @@ impl Options {
             cache: settings.cache.unwrap_or(default.cache),
             read_timeout,
             linger: settings.linger.unwrap_or(default.linger),
+            linger_materialized: settings
+                .linger_materialized
+                .unwrap_or(default.linger_materialized),
+            materialize_memory: settings
+                .materialize_memory
+                .unwrap_or(default.materialize_memory),
             log_level: settings.log_level.unwrap_or(default.log_level),
         })
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use fuse_promise_core::words::CachePolicy;
 use tracing::level_filters::LevelFilter;
 
-use super::duration;
+use super::{duration, size};
 
 /// The settings of one place.
 #[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
@@ -25,6 +25,16 @@ pub struct Settings {
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     pub linger: Option<Duration>,
 
+    /// How long a promise whose provider vanished stays listed when all its files were materialized
+    /// [default: 1h]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    pub linger_materialized: Option<Duration>,
+
+    /// Memory for answers that are on their way into materialized files, all jobs together
+    /// [default: 64MiB]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub materialize_memory: Option<u64>,
+
     /// What to log: off, error, warn, info, debug or trace, each including the ones before it
     /// [default: info]
     #[arg(long, value_name = "LEVEL", value_parser = log_level)]
@@ -32,7 +42,14 @@ pub struct Settings {
 }
 
 /// The name of every setting, as it is written in a file.
-pub const KEYS: [&str; 4] = ["cache", "read-timeout", "linger", "log-level"];
+pub const KEYS: [&str; 6] = [
+    "cache",
+    "read-timeout",
+    "linger",
+    "linger-materialized",
+    "materialize-memory",
+    "log-level",
+];
 
 impl Settings {
     /// Takes the text that a place has for a key.
@@ -44,6 +61,8 @@ impl Settings {
             "cache" => self.cache = Some(cache(text)?),
             "read-timeout" => self.read_timeout = Some(duration::parse(text)?),
             "linger" => self.linger = Some(duration::parse(text)?),
+            "linger-materialized" => self.linger_materialized = Some(duration::parse(text)?),
+            "materialize-memory" => self.materialize_memory = Some(size::parse(text)?),
             "log-level" => self.log_level = Some(log_level(text)?),
             _ => return Err(unknown_key(key)),
         }
@@ -57,6 +76,8 @@ impl Settings {
             cache: self.cache.or(lesser.cache),
             read_timeout: self.read_timeout.or(lesser.read_timeout),
             linger: self.linger.or(lesser.linger),
+            linger_materialized: self.linger_materialized.or(lesser.linger_materialized),
+            materialize_memory: self.materialize_memory.or(lesser.materialize_memory),
             log_level: self.log_level.or(lesser.log_level),
         }
     }

@@ -64,6 +64,8 @@ fn without_any_place_the_defaults_are_in_force_and_the_help_tells_them() {
         ("cache", "no-cache"),
         ("read-timeout", "30s"),
         ("linger", "300s"),
+        ("linger-materialized", "1h"),
+        ("materialize-memory", "64MiB"),
         ("log-level", "info"),
     ] {
         let (_, behind_flag) = help.split_once(&format!("--{key} ")).unwrap();
@@ -105,12 +107,16 @@ fn each_setting_can_be_said_in_each_place() {
         cache: CachePolicy::ReadThrough,
         read_timeout: Duration::from_millis(700),
         linger: Duration::from_secs(120),
+        linger_materialized: Duration::from_secs(600),
+        materialize_memory: 8 << 20,
         log_level: LevelFilter::DEBUG,
     };
     let values = [
         ("cache", "read-through"),
         ("read-timeout", "700ms"),
         ("linger", "2m"),
+        ("linger-materialized", "10m"),
+        ("materialize-memory", "8MiB"),
         ("log-level", "debug"),
     ];
 

@@ -127,8 +127,11 @@ impl Engine {
         }
         self.observer.event(EngineEvent::JobAdded(job.number));
         let copying = Copying::new(work, inbox, to_inbox);
-        self.jobs.run(&job, move || copying.run())?;
-        Ok(job.number)
+        let begun = self.jobs.run(&job, move || copying.run());
+        if begun.is_err() {
+            self.observer.event(EngineEvent::JobRemoved(job.number));
+        }
+        begun.map(|()| job.number)
     }
 
     /// A job that runs, or ended not long ago.

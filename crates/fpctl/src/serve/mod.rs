@@ -8,7 +8,6 @@ mod identity;
 mod publication;
 mod scan;
 mod source;
-mod stop;
 
 use std::ffi::OsStr;
 use std::io::{self, Write};
@@ -25,9 +24,9 @@ use fuse_promise_core::Failure;
 
 use crate::cli;
 use crate::exit::Trouble;
+use crate::stop::Stop;
 use publication::Publication;
 use scan::{Skipped, Tree};
-use stop::Stop;
 
 /// Directories are never read through the provider, but each node must have an id.
 const DIRECTORY_ID: &[u8] = b"directory";
@@ -56,9 +55,27 @@ pub fn run(context: &Context, arguments: &cli::Serve) -> Result<(), Trouble> {
         directories.len(),
         skipped.len(),
     );
-    stop.wait();
-    provider.unregister();
-    Ok(())
+    Ok(serve_until(&mut stop, &provider)?)
+}
+
+/// Ends at a signal; fails if the daemon ends first.
+fn serve_until(stop: &mut Stop, provider: &Provider) -> Result<(), Failure> {
+    let handle = stop.handle();
+    let asked = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            provider.wait_until_over();
+            handle.close();
+        });
+        let asked = stop.wait();
+        provider.unregister();
+        asked
+    });
+    if asked {
+        return Ok(());
+    }
+    Err(Failure::unavailable(
+        "the daemon has ended, and the promise with it; serve the directory again",
+    ))
 }
 
 /// Opens the directory to publish and refuses the promise mount and what is beneath it: a provider

@@ -3,8 +3,8 @@
 //! what the node contains, until a read fails or it is killed.
 //!
 //! It ends with 0 and `ended errno=…` when it is told that the provider or the
-//! file is gone, with 1 and the place for a wrong byte or a read that is
-//! shorter than it may be, with 3 for any other error.
+//! file is gone, with 1 and the place for a wrong byte or an end of the file
+//! where there is none, with 3 for any other error.
 
 #![forbid(unsafe_code)]
 
@@ -58,18 +58,34 @@ fn read_some(
     let file = File::open(path)?;
     for _ in 0..READS_PER_OPEN {
         let offset = random.below(size);
-        let length = random.below(LENGTH_MAX.min(size)) + 1;
-        let expected = length.min(size - offset) as usize;
-        let mut buffer = vec![0; length as usize];
-        let read = file.read_at(&mut buffer, offset)?;
-        if read != expected {
-            return Ok(Some(format!(
-                "length at {offset}: {read} instead of {expected}"
-            )));
+        let length = random.below(LENGTH_MAX.min(size - offset)) + 1;
+        let wrong = read_range(&file, offset, length as usize, content)?;
+        if wrong.is_some() {
+            return Ok(wrong);
+        }
+    }
+    Ok(None)
+}
+
+/// A read is short when one of the requests into which the kernel divided it
+/// has failed; the next one then tells the error.
+fn read_range(
+    file: &File,
+    mut offset: u64,
+    mut length: usize,
+    content: Content,
+) -> io::Result<Option<String>> {
+    let mut buffer = vec![0; length];
+    while length > 0 {
+        let read = file.read_at(&mut buffer[..length], offset)?;
+        if read == 0 {
+            return Ok(Some(format!("end of the file at {offset}")));
         }
         if let Some(at) = content.first_wrong(offset, &buffer[..read]) {
             return Ok(Some(format!("byte at {at} of a read at {offset}")));
         }
+        offset += read as u64;
+        length -= read;
     }
     Ok(None)
 }

@@ -2,10 +2,11 @@
 //! mount, in private sessions.
 
 use super::test_bed::TestBed;
-use super::{Selection, c_library};
+use super::{Selection, c_library, fuzz};
 use crate::Outcome;
 use crate::steps::Tally;
 
 pub fn run(selection: &Selection) -> Outcome<Tally> {
-    TestBed::prepare(|test| test != c_library::TEST)?.run(selection)
+    let others = [c_library::TEST, fuzz::TEST];
+    TestBed::prepare(|test| !others.contains(&test))?.run(selection)
 }

@@ -27,7 +27,9 @@ impl TestBed {
         // The whole workspace each time: what it shares is then built once.
         let programs = executables(&["build", "--workspace", "--bins"])?;
         let mut tests = executables(&["test", "--no-run", "--workspace", "--test=*"])?;
-        tests.retain(|test| test.manifest.ends_with("tests/Cargo.toml") && wanted(&test.name));
+        // The package's programs are built for its tests and named along with them.
+        tests.retain(|test| test.is_test && test.manifest.ends_with("tests/Cargo.toml"));
+        tests.retain(|test| wanted(&test.name));
         let mut machine = Machine::as_root()?;
         let user = machine.user()?;
         println!("the tests run as {}", user.name);
@@ -53,6 +55,9 @@ impl TestBed {
                 command.env("FUSE_PROMISE_TEST_FULL", "1");
             }
             tally += libtest(&mut command)?;
+        }
+        if tally == Tally::default() {
+            return Err("no test ran".into());
         }
         let left = self.machine.leftovers()?;
         for item in &left {

@@ -3,9 +3,10 @@
 
 use std::path::PathBuf;
 
-use fuse_promise_wire::bus::{IFACE_MANAGER, IFACE_PROMISE, IFACE_PROVIDER, ROOT_PATH};
+use fuse_promise_wire::bus::{IFACE_JOB, IFACE_MANAGER, IFACE_PROMISE, IFACE_PROVIDER, ROOT_PATH};
+use zbus::OwnedObjectPath;
 
-use super::rig::{Client, Rig, run};
+use super::rig::{Client, Rig, options, run};
 
 const REGENERATE: &str = "FUSE_PROMISE_REGENERATE";
 
@@ -25,15 +26,18 @@ fn the_live_objects_say_what_the_committed_files_say() {
         let client = rig.on_session().await;
         let provider = client.register().await;
         client.commit_tree(&provider, 1).await;
+        let target = copy(&rig, &client).await;
         for (object, interface) in [
             (ROOT_PATH.to_owned(), IFACE_MANAGER),
             (format!("{ROOT_PATH}/provider/1"), IFACE_PROVIDER),
             (format!("{ROOT_PATH}/promise/1"), IFACE_PROMISE),
+            (format!("{ROOT_PATH}/job/1"), IFACE_JOB),
         ] {
             let live = interface_of(&introspect(&client, &object).await, interface);
             let live = format!("{HEAD}{live}</node>\n");
             check(interface, &live);
         }
+        drop(target);
     });
 }
 
@@ -44,7 +48,8 @@ fn every_object_has_the_standard_interfaces() {
         let client = rig.on_session().await;
         let provider = client.register().await;
         client.commit_tree(&provider, 1).await;
-        for object in ["", "/provider/1", "/promise/1"] {
+        let target = copy(&rig, &client).await;
+        for object in ["", "/provider/1", "/promise/1", "/job/1"] {
             let whole = introspect(&client, &format!("{ROOT_PATH}{object}")).await;
             for interface in ["Introspectable", "Peer", "Properties"] {
                 let declared = format!("<interface name=\"org.freedesktop.DBus.{interface}\">");
@@ -53,7 +58,21 @@ fn every_object_has_the_standard_interfaces() {
         }
         let root = introspect(&client, ROOT_PATH).await;
         assert!(root.contains("<interface name=\"org.freedesktop.DBus.ObjectManager\">"));
+        drop(target);
     });
+}
+
+/// Makes the first job; the directory it copies to.
+async fn copy(rig: &Rig, client: &Client) -> tempfile::TempDir {
+    let target = tempfile::tempdir().unwrap();
+    let opened = std::fs::File::open(target.path()).unwrap();
+    let opened = zbus::OwnedFd::from(std::os::fd::OwnedFd::from(opened));
+    let source = rig.daemon.runtime_dir.mount_path().join("promise-1");
+    let source = source.into_os_string().into_encoded_bytes();
+    let arguments = (source, opened, options(&[]));
+    let job: OwnedObjectPath = client.manager("Materialize", &arguments).await.unwrap();
+    assert_eq!(job.as_str(), format!("{ROOT_PATH}/job/1"));
+    target
 }
 
 fn check(interface: &str, live: &str) {

@@ -1,6 +1,8 @@
 //! The bus objects over socket pairs, with a real engine and no mount and no bus.
 
+mod fuzz;
 mod introspection;
+mod job;
 mod list;
 mod manager;
 mod objects;

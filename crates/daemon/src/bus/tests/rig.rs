@@ -20,6 +20,7 @@ use fuse_promise_wire::bus::{
 use fuse_promise_wire::{Channel, PROTOCOL_VERSION};
 use futures_core::Stream;
 use serde::Serialize;
+use tokio::task::JoinHandle;
 use zbus::connection::Builder;
 use zbus::message::Type;
 use zbus::wire::DynamicDeserialize;
@@ -67,10 +68,17 @@ pub struct Rig {
 impl Rig {
     /// A daemon that believes it is mounted.
     pub fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// The same with an engine of other options.
+    pub fn with(change: impl FnOnce(&mut EngineOptions)) -> Self {
         let directory = PrivateDirectory::new();
         let runtime_dir = directory.runtime_dir();
         let (sender, receiver) = event_channel();
-        let engine = Engine::start(EngineOptions::new(runtime_dir.clone()), Arc::new(sender));
+        let mut options = EngineOptions::new(runtime_dir.clone());
+        change(&mut options);
+        let engine = Engine::start(options, Arc::new(sender));
         let daemon = Arc::new(Daemon::without_mount(engine.unwrap(), runtime_dir));
         daemon.mount.pretend(MountState {
             mounted: true,
@@ -102,6 +110,14 @@ impl Rig {
     }
 
     pub async fn client(&self, scope: Scope) -> Client {
+        let (stream, serving) = self.serve(scope);
+        let client = Client::over(stream).await;
+        assert!(!serving.is_finished());
+        client
+    }
+
+    /// The other end of a connection that is served from now on.
+    pub fn serve(&self, scope: Scope) -> (UnixStream, JoinHandle<()>) {
         let (ours, theirs) = UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
         let stream = Arc::new(tokio::net::UnixStream::from_std(ours).unwrap());
@@ -117,9 +133,7 @@ impl Rig {
             let objects = Objects::connect(service, Caller::Peer(peer), scope, builder).await;
             objects.unwrap().serve().await;
         });
-        let client = Client::over(theirs).await;
-        assert!(!serving.is_finished());
-        client
+        (theirs, serving)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Waiting for Ctrl-C and its kin. The first such signal ends serving in good order, a second one
+//! Waiting for Ctrl-C and its kin. The first such signal ends the command in good order, a second one
 //! ends the process at once, should the first take too long.
 
 use std::io;
@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
-use signal_hook::iterator::Signals;
+use signal_hook::iterator::{Handle, Signals};
 
 /// What a shell reports for a program that Ctrl-C ended.
 const ENDED_BY_INTERRUPT: i32 = 130;
@@ -31,8 +31,13 @@ impl Stop {
         })
     }
 
-    /// Returns at the first signal, or at once if it came before.
-    pub fn wait(&mut self) {
-        self.signals.forever().next();
+    /// Makes [`wait`](Self::wait) return without a signal when it is closed.
+    pub fn handle(&self) -> Handle {
+        self.signals.handle()
+    }
+
+    /// Returns true at the first signal, at once if it came before; false if the handle was closed.
+    pub fn wait(&mut self) -> bool {
+        self.signals.forever().next().is_some()
     }
 }
