@@ -4,7 +4,7 @@
 
 #include <semaphore.h>
 
-#define SIZE ((size_t)2 << 20)
+#define SIZE ((size_t)600 << 10)
 
 static fp_context_t *context;
 /* While it is set, reads of the node "held" wait for it. */

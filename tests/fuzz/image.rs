@@ -85,7 +85,7 @@ fn walk_unchecked(view: &ImageView<'_>) {
 }
 
 /// Makes the header agree with the rows and the length, so that the rest is looked at.
-fn mend(image: &mut Vec<u8>) {
+fn mend(image: &mut [u8]) {
     let Some(ids) = number(image, place::IDS_OFFSET) else {
         return;
     };

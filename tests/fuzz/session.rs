@@ -310,7 +310,7 @@ impl<'a> Play<'a> {
             );
             std::thread::yield_now();
         }
-        format!("{outcomes:?}")
+        Vec::from_iter(outcomes).join(", ")
     }
 }
 

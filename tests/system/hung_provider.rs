@@ -65,8 +65,7 @@ both_shapes! {
         }
         let readers = Reader::many(&stuck.join("a"), 200, 4096);
         await_reads(&session, 200);
-        assert!(gauge(&session, "queued") > 0);
-        assert!(gauge(&session, "unsent_frames") > 64);
+        assert!(gauge(&session, "unsent_frames") > 1);
         served.check();
         for number in 0..FILES {
             let file = stuck.join(format!("dir/f{number}"));

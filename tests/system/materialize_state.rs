@@ -5,12 +5,13 @@ mod support;
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use fuse_promise_core::Record;
 use fuse_promise_testkit::{Answer, Session, Tree, both_shapes};
 use rustix::io::Errno;
 use support::copying::{copy, target};
-use support::{errno, state, wait_for_state};
+use support::{SHAPES, errno, state, wait_for_state, wait_until};
 
 /// What `fpctl list` says of the first promise.
 fn listed_state(session: &Session) -> String {
@@ -98,5 +99,21 @@ both_shapes! {
         copy(&session, &["--rename"], &promise.join("a"), &target).ok();
         let (first, second) = (target.join("a"), target.join("a (1)"));
         assert_eq!(fs::read(first).unwrap(), fs::read(second).unwrap());
+    }
+}
+
+#[test]
+fn a_copied_promise_without_provider_stays_for_a_time_of_its_own() {
+    const LINGER: Duration = Duration::from_secs(1);
+    for shape in SHAPES {
+        let options = Session::options(shape).flag("--linger=100ms");
+        let session = options.flag("--linger-materialized=1s").start();
+        let mut provider = session.provider();
+        let promise = provider.publish(&Tree::new().file("a", 3000));
+        copy(&session, &[], &promise.path, &target(&session)).ok();
+        let died = Instant::now();
+        provider.kill();
+        wait_until("the promise going", || !promise.path.exists());
+        assert!(died.elapsed() >= LINGER, "{shape:?}: {:?}", died.elapsed());
     }
 }

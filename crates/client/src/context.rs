@@ -148,6 +148,13 @@ impl Context {
         run(&self.handle()?, call(Arc::clone(&self.inner.link)))
     }
 
+    /// The next call makes a connection of its own.
+    pub(crate) fn disconnect(&self) {
+        if !in_child() {
+            self.inner.link.disconnect();
+        }
+    }
+
     /// The event loop, started by the first call.
     pub(crate) fn handle(&self) -> Result<Handle> {
         let mut state = self.inner.lock();

@@ -142,6 +142,13 @@ impl Job {
         self.act("Detach")
     }
 
+    /// For whoever cannot wait any longer because the daemon does not answer: lets go of the
+    /// connection, so that a daemon which goes on later finds nobody there and stops the job.
+    pub fn abandon(&self) {
+        self.connection.let_go();
+        self.context.disconnect();
+    }
+
     /// The entries that were replaced, skipped or failed, up to a bound of the daemon's.
     /// `Unavailable` while the job runs.
     pub fn result(&self) -> Result<Vec<JobEntry>> {

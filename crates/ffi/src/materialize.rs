@@ -123,7 +123,10 @@ pub unsafe extern "C" fn fp_materialize(
         let ended = job.wait(None, &mut |now| watcher.tell(now));
         match (ended, watcher.refused) {
             (Err(failure), Some(status)) => Ok((status, Some(failure))),
-            (Err(failure), None) => Err(failure),
+            (Err(failure), None) => {
+                job.abandon();
+                Err(failure)
+            }
             (Ok(end), _) => {
                 end.map_or(Ok(()), |end| end.outcome())?;
                 Ok((Status::Ok.code(), None))

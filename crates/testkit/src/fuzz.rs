@@ -44,7 +44,8 @@ const SHORTENING: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Campaign {
     name: &'static str,
-    mend: fn(&mut Vec<u8>),
+    corpus: Corpus,
+    mend: fn(&mut [u8]),
 }
 
 /// What the campaign changes, and what it has seen.
@@ -56,13 +57,17 @@ struct Pool {
 impl Campaign {
     /// The corpus of the target is `tests/fuzz/corpus/NAME`.
     pub fn new(name: &'static str) -> Self {
-        Self { name, mend: |_| () }
+        Self {
+            name,
+            corpus: Corpus::open(name),
+            mend: |_| (),
+        }
     }
 
     /// Every second changed input is put right by this before it is tried, so that sums and
     /// lengths do not keep all of them from getting anywhere.
     #[must_use]
-    pub fn mended(self, mend: fn(&mut Vec<u8>)) -> Self {
+    pub fn mended(self, mend: fn(&mut [u8])) -> Self {
         Self { mend, ..self }
     }
 
@@ -77,7 +82,7 @@ impl Campaign {
         mut case: impl FnMut(&mut F, &[u8]) -> String,
     ) {
         let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-        let corpus = Corpus::open(self.name);
+        let corpus = &self.corpus;
         let panics = Panics::watch();
         let hang = HangWatch::start(corpus.clone());
         let mut fixture = make();
@@ -89,7 +94,7 @@ impl Campaign {
         let mut try_one = |input: &[u8], pool: &mut Pool| {
             let tried = hang.guarding(input, || attempt(&panics, || case(&mut fixture, input)));
             match tried {
-                Ok(outcome) => pool.saw(outcome, input),
+                Ok(outcome) => pool.saw(&outcome, input),
                 Err(why) => {
                     // Whatever state it is in, nothing more is asked of it.
                     std::mem::forget(std::mem::replace(&mut fixture, make()));
@@ -139,9 +144,10 @@ fn goes_on(began: Instant, cases: u64) -> bool {
 }
 
 impl Pool {
-    fn saw(&mut self, outcome: String, input: &[u8]) {
-        // Numbers and names say where, not what.
-        let word = outcome.replace(|letter: char| letter.is_ascii_digit(), "");
+    fn saw(&mut self, outcome: &str, input: &[u8]) {
+        // Numbers and what is quoted say where, not what.
+        let unquoted: String = outcome.split('"').step_by(2).collect();
+        let word = unquoted.replace(|letter: char| letter.is_ascii_digit(), "");
         if self.inputs.len() < POOL_MAX && self.outcomes.insert(word) {
             self.inputs.push(input.to_vec());
         }
@@ -187,6 +193,31 @@ mod tests {
         let fails = |input: &[u8]| input.contains(&7) && input.contains(&9);
         let input: Vec<u8> = (0..=255).collect();
         assert_eq!(shorten(&input, fails), (vec![7, 9], true));
+    }
+
+    #[test]
+    fn a_panic_of_another_thread_is_found_and_its_input_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("seed"), [1; 40]).unwrap();
+        let campaign = Campaign {
+            corpus: Corpus::at(folder.path()),
+            ..Campaign::new("thread")
+        };
+        let found = std::panic::catch_unwind(|| {
+            let case = |(): &mut (), input: &[u8]| {
+                let odd = input.contains(&0xff);
+                // Nobody but the watch sees how the thread ends.
+                let ended = std::thread::spawn(move || assert!(!odd, "an odd byte")).join();
+                drop(ended);
+                String::new()
+            };
+            campaign.run(|| (), case);
+        });
+        let message = found.unwrap_err();
+        let message = message.downcast_ref::<String>().unwrap();
+        assert!(message.contains("an odd byte"), "{message}");
+        let kept = message.rsplit(' ').next().unwrap();
+        assert_eq!(std::fs::read(kept).unwrap(), [0xff]);
     }
 
     #[test]

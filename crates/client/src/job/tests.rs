@@ -187,6 +187,19 @@ fn a_daemon_that_dies_takes_its_jobs_along() {
 }
 
 #[test]
+fn an_abandoned_job_has_no_caller_any_more() {
+    let begun = begin(MaterializeOptions::default());
+    begun.job.abandon();
+    begun.daemon.wait_disconnected();
+    assert_eq!(begun.job.poll().unwrap_err().status, Status::Unavailable);
+    let options = MaterializeOptions::default();
+    let again = begun
+        .context
+        .materialize(Path::new("/a"), begun.place.path(), options);
+    assert!(again.is_ok(), "by a connection of its own");
+}
+
+#[test]
 fn a_context_that_is_closed_lets_go_of_the_connection_of_its_jobs() {
     let begun = begin(MaterializeOptions::default());
     begun.context.close();

@@ -4,7 +4,7 @@
 use fuse_promise_core::failure::{Failure, Result};
 use fuse_promise_core::ids::JobNumber;
 use fuse_promise_core::status::Status;
-use fuse_promise_core::words::EntryOutcome;
+use fuse_promise_core::words::{EntryOutcome, JobState};
 use fuse_promise_engine::{Engine, JobSnapshot, Outcome, Progress, Report, Reported};
 use fuse_promise_wire::bus::{ENTRIES_PER_PAGE_MAX, JobEntry};
 use zbus::Connection;
@@ -47,6 +47,9 @@ impl Job {
         let Ok(now) = self.snapshot() else {
             return Ok(());
         };
+        if now.state == JobState::Waiting {
+            self.state_changed(emitter).await?;
+        }
         let (rate, progress) = (now.rate, now.progress);
         Self::progress_made(
             emitter,

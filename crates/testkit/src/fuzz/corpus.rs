@@ -14,8 +14,12 @@ impl Corpus {
     pub fn open(name: &str) -> Self {
         let crates = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
         let top = crates.expect("the crate lies two folders below the top");
+        Self::at(&top.join("tests/fuzz/corpus").join(name))
+    }
+
+    pub fn at(folder: &Path) -> Self {
         Self {
-            folder: top.join("tests/fuzz/corpus").join(name),
+            folder: folder.to_owned(),
         }
     }
 

@@ -209,7 +209,7 @@ impl<'a> Play<'a> {
             assert!(began.elapsed() < HANG, "something is left: {gauges:?}");
             std::thread::yield_now();
         }
-        format!("{:?}", self.outcomes)
+        Vec::from_iter(self.outcomes).join(", ")
     }
 }
 
