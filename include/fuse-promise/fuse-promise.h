@@ -16,10 +16,20 @@
  * thread, and from inside a callback; only closing a handle while another thread uses it is a
  * mistake.
  *
+ * A function that asks the daemon waits up to 10 seconds for an answer, starting the daemon
+ * included, and then returns FP_ERR_TIMEOUT or FP_ERR_UNAVAILABLE: fp_provider_register,
+ * fp_materialize_start, and fp_promise_commit, which registers anew first if the daemon has been
+ * started anew. fp_provider_unregister and fp_context_close wait as long at most for the daemon, and
+ * besides for read callbacks that are running.
+ *
  * The library's threads block all signals and print nothing. After fork() the child may not use what
  * the parent had open: every fp_ function there returns FP_ERR_UNAVAILABLE, closing functions do
  * nothing, and the parent is not disturbed. A program that forks into the background does so before
- * its first fp_context_open().
+ * its first fp_context_open(). Descriptors and shared memory of the library are closed in the child;
+ * a read callback that forks has no response->buffer there.
+ *
+ * A program may dlclose() the shared library, whose code then stays. A plugin that is itself
+ * unloaded and has the static library linked into it must be linked with -Wl,-z,nodelete.
  */
 
 #ifndef FUSE_PROMISE_FUSE_PROMISE_H
@@ -175,7 +185,8 @@ typedef struct fp_read_request_t {
  */
 typedef struct fp_read_response_t {
     /**
-     * Write the bytes here. What is in it before is undefined.
+     * Write the bytes here. What is in it before is undefined. If the callback forks, it is gone
+     * in the child.
      */
     uint8_t *buffer;
     /**
@@ -488,8 +499,9 @@ fp_status_t fp_context_open(const struct fp_context_options_t *options,
  * fail from then on. Handles of those providers and of builders stay yours to free. NULL does
  * nothing.
  *
- * When it returns, no read callback of those providers runs or will run; called from inside a
- * callback, that one callback ends last.
+ * When it returns, no read callback of those providers runs or will run. It waits for callbacks
+ * that are running, however long that takes: do not hold a lock that one of them takes. Called
+ * from inside a callback it does not wait for that one, which ends last.
  */
 void fp_context_close(struct fp_context_t *context);
 
@@ -515,7 +527,9 @@ fp_status_t fp_provider_register(struct fp_context_t *context,
  * that are still open fail with EIO. NULL does nothing.
  *
  * When it returns, the read callback does not run and will not run again, so user_data may be
- * freed. Called from inside the read callback it returns at once, and that call is the last.
+ * freed. It waits for a callback that is running, however long that takes: do not hold a lock
+ * that the callback takes. Called from inside the read callback it does not wait for it, and that
+ * call is the last.
  */
 void fp_provider_unregister(struct fp_provider_t *provider);
 

@@ -1,7 +1,7 @@
 /*
  * A forked child inherits nothing: its calls fail, it holds none of the library's descriptors and
- * mappings, its parent goes on, and it keeps no dead provider alive. A process that has not used
- * the library yet may fork and use it in the child.
+ * arenas, its parent goes on, and it keeps no dead provider alive. A process that has not used the
+ * library yet may fork and use it in the child. A read callback that forks has its request there.
  */
 #include "session.h"
 
@@ -135,6 +135,51 @@ static void check_inheritance(void)
     fp_context_close(context);
 }
 
+/* A request of the promise that check_callback publishes, in the child of its callback. */
+static fp_status_t fork_within(const fp_read_request_t *request, fp_read_response_t *response,
+                               void *user_data)
+{
+    const char *id = user_data;
+    pid_t child = fork();
+
+    if (child == 0) {
+        check_begin();
+        CHECK(strcmp(request->node_id, id) == 0);
+        CHECK(strcmp(request->relative_path, "file-00") == 0);
+        CHECK(strncmp(request->promise_id, "promise-", strlen("promise-")) == 0);
+        _exit(CHECK_RESULT);
+    }
+    join_child(child);
+    fill(request, response);
+    return FP_OK;
+}
+
+/* The tree is so large that its node ids are read from a mapped image. */
+static void check_callback(void)
+{
+    enum { FILES = 80, ID_LEN = 4000 };
+    fp_node_attr_t attr = FP_NODE_ATTR_INIT;
+    char id[ID_LEN + 1], name[sizeof("file-80")], path[PATH_MAX];
+
+    memset(id, 'f', ID_LEN);
+    id[ID_LEN] = '\0';
+    attr.mode = 0444;
+    attr.size = 5000;
+    context = open_session();
+    provider = register_provider(context, fork_within, id);
+    builder = begin_promise(context, provider);
+    for (int file = 0; file < FILES; file++) {
+        snprintf(name, sizeof(name), "file-%02d", file);
+        REQUIRE_OK(fp_promise_add_file(builder, name, &attr, id));
+    }
+    REQUIRE_OK(fp_promise_commit(builder, path, sizeof(path)));
+    fp_promise_builder_free(builder);
+    strncat(path, "/file-00", sizeof(path) - strlen(path) - 1);
+    CHECK(has_pattern(path, "f", 5000));
+    fp_provider_unregister(provider);
+    fp_context_close(context);
+}
+
 /* A child of a process that had a context and closed it is a child all the same. */
 static void check_after_close(void)
 {
@@ -249,6 +294,7 @@ int main(void)
     check_dead_parent();
     note_descriptors();
     check_inheritance();
+    check_callback();
     check_after_close();
     return CHECK_RESULT;
 }

@@ -51,6 +51,7 @@ fn a_settings_file_is_taken_or_refused_with_its_line() {
 fn gather(variables: HashMap<OsString, OsString>, file: &Path) -> Result<Options> {
     let flags = Flags {
         foreground: false,
+        bus_activated: false,
         settings: Settings::default(),
     };
     Options::gather(flags, &Places::new(variables, file))

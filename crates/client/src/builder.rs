@@ -69,9 +69,6 @@ impl PromiseBuilder {
                 "the provider was registered through another context",
             ));
         }
-        // A session that ended with its daemon begins anew now rather than at the commit. Whether
-        // that works is the commit's to say: building a tree needs no daemon.
-        let _ = provider.session();
         Ok(Self {
             provider,
             tree: TreeBuilder::new(PathRule::Utf8),

@@ -1,17 +1,20 @@
 //! Taking the steps that `route` decides, until there is a checked connection to the daemon of our
 //! runtime directory.
 
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Duration;
 
 use fuse_promise_core::{Failure, Status};
-use fuse_promise_wire::{RuntimeDir, lock};
+use fuse_promise_wire::RuntimeDir;
+use fuse_promise_wire::lock::Probe;
 use rustix::io::Errno;
 
 use crate::bus_address::BusAddress;
 use crate::daemon::{Daemon, foreign};
 use crate::deadline::within;
 use crate::fault::Fault;
+use crate::fork::Listed;
 use crate::route::{Bus, Directory, Facts, Start, Step};
 use crate::session_bus::{Activation, SessionBus};
 use crate::socket::connect_to_path;
@@ -35,7 +38,7 @@ pub(crate) async fn connect(site: &Site, start: Start) -> Result<Option<Daemon>,
     loop {
         let mut facts = Facts {
             directory: site.directory,
-            running: lock::is_held(&site.runtime_dir)?,
+            running: is_running(&site.runtime_dir)?,
             start,
             bus: Bus::NotAsked,
         };
@@ -54,7 +57,7 @@ pub(crate) async fn connect(site: &Site, start: Start) -> Result<Option<Daemon>,
             Ok(daemon) => return Ok(Some(daemon)),
             Err(Fault::Refused(failure)) => return Err(failure),
             Err(Fault::Lost(how)) => {
-                let running = lock::is_held(&site.runtime_dir)?;
+                let running = is_running(&site.runtime_dir)?;
                 // A daemon that has just come or gone makes other facts.
                 if !running && !facts.running {
                     return Err(facts.dead_end(site.runtime_dir.path(), &how));
@@ -63,6 +66,16 @@ pub(crate) async fn connect(site: &Site, start: Start) -> Result<Option<Daemon>,
             }
         }
     }
+}
+
+/// Whether a daemon of the runtime directory lives.
+pub(crate) fn is_running(runtime_dir: &RuntimeDir) -> Result<bool, Failure> {
+    let Some(probe) = Probe::open(runtime_dir)? else {
+        return Ok(false);
+    };
+    // Declared after the probe, so dropped before it.
+    let _listed = Listed::descriptor(&probe.as_fd());
+    probe.is_held()
 }
 
 /// Who owns the name on the session bus, without starting anything. A bus or an owner that does

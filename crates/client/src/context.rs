@@ -47,8 +47,17 @@ struct Inner {
     state: Mutex<State>,
 }
 
+/// How far closing has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// Providers are being ended, which takes calls; nothing new is adopted.
+    Closing,
+    Closed,
+}
+
 struct State {
-    closed: bool,
+    phase: Phase,
     runner: Option<Runner>,
     providers: Vec<Weak<ParentOnly<Shared>>>,
     jobs: Vec<Weak<JobConnection>>,
@@ -78,7 +87,7 @@ impl Context {
     pub(crate) fn at(site: Site) -> Self {
         claim_process();
         let state = State {
-            closed: false,
+            phase: Phase::Open,
             runner: None,
             providers: Vec::new(),
             jobs: Vec::new(),
@@ -158,7 +167,7 @@ impl Context {
     /// The event loop, started by the first call.
     pub(crate) fn handle(&self) -> Result<Handle> {
         let mut state = self.inner.lock();
-        if state.closed {
+        if state.phase == Phase::Closed {
             return Err(closed());
         }
         if let Some(runner) = &state.runner {
@@ -173,7 +182,7 @@ impl Context {
     /// The context ends the provider when it is closed.
     pub(crate) fn adopt(&self, provider: &Arc<ParentOnly<Shared>>) -> Result<()> {
         let mut state = self.inner.lock();
-        if state.closed {
+        if state.phase != Phase::Open {
             return Err(closed());
         }
         state.providers.retain(|known| known.strong_count() > 0);
@@ -185,7 +194,7 @@ impl Context {
     /// detached.
     pub(crate) fn watch_over(&self, job: Job) -> Result<Job> {
         let mut state = self.inner.lock();
-        if state.closed {
+        if state.phase != Phase::Open {
             return Err(closed());
         }
         state.jobs.retain(|known| known.strong_count() > 0);
@@ -196,13 +205,18 @@ impl Context {
 
 impl Inner {
     fn close(&self) {
-        let providers = std::mem::take(&mut self.lock().providers);
+        let mut state = self.lock();
+        if state.phase == Phase::Open {
+            state.phase = Phase::Closing;
+        }
+        let providers = std::mem::take(&mut state.providers);
+        drop(state);
         let mut farewell = Farewell::default();
         for provider in providers.iter().filter_map(Weak::upgrade) {
             provider.unregister(&mut farewell);
         }
         let mut state = self.lock();
-        state.closed = true;
+        state.phase = Phase::Closed;
         let runner = state.runner.take();
         for job in state.jobs.iter().filter_map(Weak::upgrade) {
             job.let_go();

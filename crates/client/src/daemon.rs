@@ -45,8 +45,9 @@ impl Daemon {
 
     /// Over the daemon's own socket. The other end must run as our user.
     pub(crate) async fn peer_to_peer(connected: Connected) -> Result<Self, Fault> {
+        // Asked of the whole, of which the entry goes first when the answer is no.
+        fuse_promise_wire::peer::check_same_uid(&connected.stream)?;
         let Connected { listed, stream } = connected;
-        fuse_promise_wire::peer::check_same_uid(&stream)?;
         let builder = zbus::connection::Builder::unix_stream(stream).p2p();
         let connection = builder.build().await?;
         Ok(Self {

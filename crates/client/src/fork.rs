@@ -3,7 +3,8 @@
 //! The library belongs to the process that first opened a context. A child made by fork has copies
 //! of its descriptors and mappings but none of its threads, so it may not use any of it: every
 //! call there fails, nothing is dropped, and the handler that the C library registers with
-//! pthread_atfork closes and unmaps what is listed here. The list is a chain of static blocks of
+//! pthread_atfork closes and unmaps what is listed here. Arenas are listed and images are not: a
+//! read callback that forks goes on in the child with a node id inside its image. The list is a chain of static blocks of
 //! atomics: the handler walks it without a lock and without an allocation, because between fork
 //! and exec nothing else is safe.
 
@@ -49,7 +50,7 @@ pub(crate) fn refuse_in_child() -> Result<()> {
 }
 
 /// For the child side of pthread_atfork: remembers that this is a child, then hands out every
-/// descriptor and every mapping (address, length) the library had in the parent. Async-signal-safe
+/// descriptor and every arena (address, length) the library had in the parent. Async-signal-safe
 /// as long as the two closures are.
 pub fn enter_child(mut close: impl FnMut(RawFd), mut unmap: impl FnMut(usize, usize)) {
     // A process that never opened a context has nothing to lose, and may open one in the child.

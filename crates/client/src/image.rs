@@ -17,8 +17,9 @@ use crate::fork::Listed;
 pub(crate) enum PromiseImage {
     Heap(Vec<u8>),
     Mapped {
-        // Before the mapping they list.
-        _listed: [Listed; 2],
+        // Before the descriptor it lists. The mapping stays in a forked child: a callback that
+        // forks goes on there with a node id that points into it, and nobody can write to it.
+        _listed: Listed,
         image: MappedImage,
     },
 }
@@ -37,10 +38,7 @@ impl PromiseImage {
             .map_err(|error| Failure::unavailable(format!("image: {error}")))?;
         let image = MappedImage::open(own)?;
         Ok(Self::Mapped {
-            _listed: [
-                Listed::descriptor(&image.fd()),
-                Listed::mapping((image.as_ptr().addr(), image.len())),
-            ],
+            _listed: Listed::descriptor(&image.fd()),
             image,
         })
     }

@@ -8,10 +8,9 @@ use std::future::Future;
 use std::sync::Arc;
 
 use fuse_promise_core::{Failure, Result};
-use fuse_promise_wire::lock;
 use tokio::sync::Mutex;
 
-use crate::connect::{Site, connect};
+use crate::connect::{Site, connect, is_running};
 use crate::daemon::Daemon;
 use crate::deadline::within;
 use crate::fault::Fault;
@@ -116,7 +115,7 @@ impl Link {
         self.disconnect();
         let directory = self.site.runtime_dir.path().display();
         let limit = self.site.limit.as_secs_f32();
-        match lock::is_held(&self.site.runtime_dir) {
+        match is_running(&self.site.runtime_dir) {
             Ok(true) => Failure::timeout(format!(
                 "the fuse-promised of {directory} did not answer within {limit} s; is it stopped?"
             )),

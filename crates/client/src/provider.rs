@@ -4,7 +4,7 @@
 //! over, and the next call that needs one registers anew.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use fuse_promise_core::{Failure, ProviderNumber, Result, Status};
 
@@ -33,10 +33,14 @@ pub(crate) struct Shared {
     changed: Condvar,
 }
 
+/// One try to register, and its outcome once it has one.
+type Attempt = Arc<OnceLock<Result<Arc<Session>>>>;
+
 enum State {
     Registered(Arc<Session>),
-    /// Some thread is registering; the others wait for it.
-    Registering,
+    /// Some thread is registering. The others wait for it and take its outcome: a daemon that does
+    /// not answer would let each of them wait in turn.
+    Registering(Attempt),
     /// With the last session, as long as its last handler call may still run.
     Unregistered(Option<Arc<Session>>),
 }
@@ -52,7 +56,7 @@ impl Provider {
             context: context.clone(),
             handler,
             options,
-            state: Mutex::new(State::Registering),
+            state: Mutex::new(State::Registering(Attempt::default())),
             changed: Condvar::new(),
         };
         let session = shared.new_session(None)?;
@@ -92,7 +96,7 @@ impl Provider {
         crate::fork::refuse_in_child()?;
         match &*self.shared.lock() {
             State::Registered(session) => Ok(session.number),
-            State::Registering => Err(Failure::unavailable("the provider is being registered")),
+            State::Registering(_) => Err(Failure::unavailable("the provider is being registered")),
             State::Unregistered(_) => Err(unregistered()),
         }
     }
@@ -123,21 +127,33 @@ impl Shared {
     /// The session to commit in; a new one if the last has ended.
     pub(crate) fn session(&self) -> Result<Arc<Session>> {
         let mut state = self.lock();
-        let ended = loop {
-            match &*state {
-                State::Unregistered(_) => return Err(unregistered()),
-                State::Registering => state = self.wait(state),
-                State::Registered(session) if !session.is_over() => return Ok(Arc::clone(session)),
-                State::Registered(session) => break Arc::clone(session),
+        let ended = match &*state {
+            State::Unregistered(_) => return Err(unregistered()),
+            State::Registering(attempt) => {
+                let attempt = Arc::clone(attempt);
+                return self.outcome(state, &attempt);
             }
+            State::Registered(session) if !session.is_over() => return Ok(Arc::clone(session)),
+            State::Registered(session) => Arc::clone(session),
         };
-        *state = State::Registering;
+        let attempt = Attempt::default();
+        *state = State::Registering(Arc::clone(&attempt));
         drop(state);
         ended.close();
         let renewed = self.new_session(Some(Arc::clone(&ended)));
-        let session = renewed.as_ref().map_or(&ended, |session| session);
+        let outcome = attempt.get_or_init(|| renewed);
+        let session = outcome.as_ref().unwrap_or(&ended);
         self.set(State::Registered(Arc::clone(session)));
-        renewed
+        outcome.clone()
+    }
+
+    fn outcome(&self, mut state: MutexGuard<'_, State>, attempt: &Attempt) -> Result<Arc<Session>> {
+        loop {
+            if let Some(outcome) = attempt.get() {
+                return outcome.clone();
+            }
+            state = self.wait(state);
+        }
     }
 
     /// `None` if its last handler call has returned.
@@ -145,7 +161,7 @@ impl Shared {
         let mut state = self.lock();
         loop {
             match &*state {
-                State::Registering => state = self.wait(state),
+                State::Registering(_) => state = self.wait(state),
                 State::Registered(session) => return Some(Arc::clone(session)),
                 State::Unregistered(session) => return session.clone(),
             }
@@ -169,7 +185,7 @@ impl Shared {
         let mut state = self.lock();
         let (session, first) = loop {
             match &*state {
-                State::Registering => state = self.wait(state),
+                State::Registering(_) => state = self.wait(state),
                 State::Registered(session) => break (Arc::clone(session), true),
                 State::Unregistered(Some(session)) => break (Arc::clone(session), false),
                 State::Unregistered(None) => return,

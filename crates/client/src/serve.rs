@@ -5,7 +5,6 @@
 //! reason kept; a read of something we do not know is answered with the status that says so.
 
 use std::ops::ControlFlow;
-use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -62,7 +61,7 @@ impl Serving {
     }
 
     fn step(&mut self, packet: &mut [u8; RECV_LEN]) -> Flow {
-        let (received, descriptor) = match self.session.channel().recv_waiting_with_fd(packet) {
+        let received = match self.session.channel().recv_waiting(packet) {
             Ok(received) => received,
             Err(failure) => return ControlFlow::Break(End::Faulty(failure.message)),
         };
@@ -75,7 +74,7 @@ impl Serving {
             RecvOutcome::Closed => return ControlFlow::Break(End::HungUp),
         };
         match ToProvider::decode(&frame) {
-            Ok(hello @ ToProvider::Hello { .. }) => self.renew(hello, descriptor),
+            Ok(hello @ ToProvider::Hello { .. }) => self.renew(hello, packet),
             Ok(ToProvider::Read(read)) => self.read(&read),
             Ok(ToProvider::Cancel { .. }) => {
                 self.session.note_cancel();
@@ -90,10 +89,14 @@ impl Serving {
         }
     }
 
-    /// A new arena under a new epoch.
-    fn renew(&mut self, hello: ToProvider, memory: Option<OwnedFd>) -> Flow {
-        let Some(memory) = memory else {
-            return faulty("a hello without an arena".to_owned());
+    /// A new arena under a new epoch. Its memory comes with the packet behind the hello: to
+    /// receive a packet without a descriptor, as nearly all are, costs less.
+    fn renew(&mut self, hello: ToProvider, packet: &mut [u8; RECV_LEN]) -> Flow {
+        let memory = match self.session.channel().recv_waiting_with_fd(packet) {
+            Ok((_, Some(memory))) => memory,
+            Ok((RecvOutcome::Closed, None)) => return ControlFlow::Break(End::HungUp),
+            Ok((_, None)) => return faulty("a hello without an arena".to_owned()),
+            Err(failure) => return faulty(failure.message),
         };
         match CurrentArena::greeted(hello, memory) {
             Ok(arena) => {

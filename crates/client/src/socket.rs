@@ -16,7 +16,9 @@ use crate::fork::Listed;
 /// Short beside a deadline of seconds, long beside the time a listener needs to accept.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// A connected stream; the entry is to be dropped before it.
+/// A connected stream, and before it its entry, so that dropping the whole takes the entry away
+/// first. The connection that is made of it must keep that order. zbus closes the stream itself
+/// when its handshake fails or is given up; the entry is late by that moment then.
 pub(crate) struct Connected {
     pub(crate) listed: Listed,
     pub(crate) stream: UnixStream,

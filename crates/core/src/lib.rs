@@ -17,6 +17,10 @@ pub mod record;
 pub mod status;
 pub mod words;
 
+/// `FP_API_VERSION` of the C header, which every program is compiled with; part of the frozen 1.0
+/// ABI.
+pub const API_VERSION: u32 = 1;
+
 pub use attr::{NodeAttr, NodeKind};
 pub use failure::{Failure, Result};
 pub use ids::{Inode, JobNumber, PromiseNumber, ProviderNumber, Row, Token};

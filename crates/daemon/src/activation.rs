@@ -24,17 +24,21 @@ pub enum StartedBy {
 }
 
 impl StartedBy {
-    pub fn of_process() -> Self {
-        Self::from_environment(std::process::id(), |name| std::env::var(name).ok())
+    /// `bus_activated` is the flag that the service file gives.
+    pub fn of_process(bus_activated: bool) -> Self {
+        Self::of(bus_activated, std::process::id(), |name| {
+            std::env::var(name).ok()
+        })
     }
 
     /// systemd names the process it started. That is what tells a service from a program that was
-    /// started by hand in a terminal, which is itself a service and hands its environment on.
-    fn from_environment(pid: u32, variable: impl Fn(&str) -> Option<String>) -> Self {
+    /// started by hand in a terminal, which is itself a service and hands its environment on. A
+    /// bus names nobody in the variables it sets, so its service file says it with a flag.
+    fn of(bus_activated: bool, pid: u32, variable: impl Fn(&str) -> Option<String>) -> Self {
         let started = variable("SYSTEMD_EXEC_PID");
         if started.is_some_and(|started| started.parse() == Ok(pid)) {
             Self::Systemd
-        } else if variable("DBUS_STARTER_ADDRESS").is_some() {
+        } else if bus_activated {
             Self::Bus
         } else {
             Self::Hand
@@ -103,8 +107,8 @@ mod tests {
     use super::*;
     use crate::private_directory::PrivateDirectory;
 
-    fn started(variables: &[(&str, &str)]) -> StartedBy {
-        StartedBy::from_environment(42, |name| {
+    fn started(bus_activated: bool, variables: &[(&str, &str)]) -> StartedBy {
+        StartedBy::of(bus_activated, 42, |name| {
             let found = variables.iter().find(|(key, _)| *key == name);
             found.map(|(_, value)| (*value).to_owned())
         })
@@ -112,20 +116,32 @@ mod tests {
 
     #[test]
     fn systemd_is_the_starter_only_if_it_names_this_process() {
-        assert_eq!(started(&[("SYSTEMD_EXEC_PID", "42")]), StartedBy::Systemd);
-        assert_eq!(started(&[("SYSTEMD_EXEC_PID", "7")]), StartedBy::Hand);
-        assert_eq!(started(&[("NOTIFY_SOCKET", "/run/x")]), StartedBy::Hand);
-        assert_eq!(started(&[]), StartedBy::Hand);
+        let started = |variable| started(false, &[variable]);
+        assert_eq!(started(("SYSTEMD_EXEC_PID", "42")), StartedBy::Systemd);
+        assert_eq!(started(("SYSTEMD_EXEC_PID", "7")), StartedBy::Hand);
+        assert_eq!(started(("NOTIFY_SOCKET", "/run/x")), StartedBy::Hand);
     }
 
     #[test]
-    fn a_bus_is_the_starter_if_it_says_so_and_systemd_does_not() {
+    fn a_bus_is_the_starter_if_its_flag_says_so_and_systemd_does_not() {
+        let systemd = ("SYSTEMD_EXEC_PID", "42");
+        assert_eq!(started(true, &[]), StartedBy::Bus);
+        assert_eq!(started(true, &[systemd]), StartedBy::Systemd);
+    }
+
+    #[test]
+    fn what_a_bus_left_in_the_environment_is_inherited_and_says_nothing() {
         let bus = ("DBUS_STARTER_ADDRESS", "unix:path=/run/bus");
-        assert_eq!(started(&[bus]), StartedBy::Bus);
-        assert_eq!(
-            started(&[bus, ("SYSTEMD_EXEC_PID", "42")]),
-            StartedBy::Systemd
-        );
+        assert_eq!(started(false, &[bus]), StartedBy::Hand);
+    }
+
+    #[test]
+    fn the_service_file_gives_the_flag() {
+        use clap::Parser;
+        let file = include_str!("../../../dbus/io.github.fuse_promise.Private1.service.in");
+        let exec = file.lines().find_map(|line| line.strip_prefix("Exec="));
+        let flags = crate::options::Flags::try_parse_from(exec.unwrap().split_whitespace());
+        assert!(flags.unwrap().bus_activated);
     }
 
     #[test]

@@ -74,6 +74,7 @@ fn start(options: Options) -> Result<()> {
 
 async fn serve(options: Options, runtime_dir: RuntimeDir, listener: UnixListener) -> Result<()> {
     let mut asked_to_end = EndSignals::listen()?;
+    let listener = bus::awaitable(listener)?;
     notify::status("Starting");
     let (observer, events) = bus::event_channel();
     let engine = Engine::start(engine_options(&options, &runtime_dir), Arc::new(observer))?;
@@ -87,15 +88,18 @@ async fn serve(options: Options, runtime_dir: RuntimeDir, listener: UnixListener
         options,
     });
     let bus = Bus::new(Arc::clone(&daemon), events);
-    bus.serve_socket(listener)?;
-    take_name(&bus, &daemon.runtime_dir).await;
-    match mounted {
-        Ok(()) => notify::ready("Serving"),
-        Err(failure) => notify::ready(&failure.message),
-    }
+    bus.serve_socket(listener);
+    let serving = async {
+        take_name(&bus, &daemon).await;
+        match mounted {
+            Ok(()) => notify::ready("Serving"),
+            Err(failure) => notify::ready(&failure.message),
+        }
+        mount::supervise(Arc::clone(&mount), WITHOUT_MOUNT).await
+    };
     let outcome = tokio::select! {
         () = asked_to_end.any() => Ok(()),
-        failure = mount::supervise(Arc::clone(&mount), WITHOUT_MOUNT) => Err(failure),
+        failure = serving => Err(failure),
     };
     notify::stopping();
     mount.close();
@@ -117,9 +121,9 @@ fn engine_options(options: &Options, runtime_dir: &RuntimeDir) -> EngineOptions 
 
 /// A daemon that somebody started by hand in a directory of their own inherits the address of the
 /// login session's bus. It must not become that session's daemon.
-async fn take_name(bus: &Bus, runtime_dir: &RuntimeDir) {
-    let started_by = StartedBy::of_process();
-    if started_by == StartedBy::Hand && !activation::bus_lies_in(runtime_dir) {
+async fn take_name(bus: &Bus, daemon: &Daemon) {
+    let started_by = StartedBy::of_process(daemon.options.bus_activated);
+    if started_by == StartedBy::Hand && !activation::bus_lies_in(&daemon.runtime_dir) {
         tracing::info!("the session bus is not this directory's; clients come by the socket alone");
         return;
     }

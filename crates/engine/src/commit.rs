@@ -12,6 +12,7 @@ use fuse_promise_wire::{MappedImage, SessionEvent, ToProvider};
 use rustix::fd::OwnedFd;
 
 use crate::engine::Engine;
+use crate::expiry::check_not_expired;
 use crate::observe::EngineEvent;
 use crate::promise::Promise;
 use crate::session::Session;
@@ -26,6 +27,8 @@ pub struct CommitOptions {
     /// Bytes the caller has for the promise's path with its NUL; a commit whose
     /// path does not fit is refused.
     pub path_capacity: Option<u64>,
+    /// The call has no effect from this moment on; CLOCK_MONOTONIC in nanoseconds.
+    pub expires: Option<u64>,
 }
 
 /// Commits a session remembers by their ids. A client repeats a commit only while
@@ -55,7 +58,7 @@ impl Engine {
     /// # Errors
     /// `Permission` for a wrong token, `InvalidArgument` for a bad image or a path
     /// that does not fit, `Unavailable` at a limit, `ProviderGone` when the session
-    /// has ended. Nothing has changed then.
+    /// has ended, `Timeout` for a commit that has expired. Nothing has changed then.
     pub fn commit(
         &self,
         provider: ProviderNumber,
@@ -73,6 +76,7 @@ impl Engine {
         // the same again, perhaps while the first is still being checked.
         let mut commits = session.commits.lock();
         if let Some(number) = commits.find(options.commit_id) {
+            self.check_path_fits(number, options.path_capacity)?;
             return Ok(number);
         }
         let image = MappedImage::open(image)?;
@@ -142,17 +146,21 @@ impl Engine {
 
     fn take_number(&self, options: &CommitOptions) -> Result<PromiseNumber> {
         let mut numbers = self.numbers.lock();
-        if let Some(capacity) = options.path_capacity {
-            let path = self.promise_path(numbers.peek_promise()?);
-            let needed = path.as_os_str().len() as u64 + 1;
-            if needed > capacity {
-                return Err(Failure::invalid(format!(
-                    "the path {} needs {needed} bytes with its NUL, the buffer has {capacity}",
-                    path.display()
-                )));
-            }
-        }
+        self.check_path_fits(numbers.peek_promise()?, options.path_capacity)?;
+        check_not_expired("the commit", options.expires)?;
         numbers.take_promise()
+    }
+
+    fn check_path_fits(&self, number: PromiseNumber, capacity: Option<u64>) -> Result<()> {
+        let path = self.promise_path(number);
+        let needed = path.as_os_str().len() as u64 + 1;
+        match capacity {
+            Some(capacity) if needed > capacity => Err(Failure::invalid(format!(
+                "the path {} needs {needed} bytes with its NUL, the buffer has {capacity}",
+                path.display()
+            ))),
+            _ => Ok(()),
+        }
     }
 
     fn publish(&self, session: &Session, promise: Promise, commit_id: u64) {

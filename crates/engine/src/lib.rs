@@ -14,6 +14,7 @@ mod account;
 mod catalog;
 mod commit;
 mod engine;
+mod expiry;
 mod gauges;
 mod kernel;
 mod materialize;

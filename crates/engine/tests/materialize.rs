@@ -82,6 +82,7 @@ impl Served {
             sync: false,
             detach: false,
             confirm: false,
+            expires: None,
         };
         let engine = &self.rig.engine;
         let job = engine.materialize(&self.source(below), target.unwrap(), options);
@@ -390,6 +391,7 @@ fn sources_and_targets_that_cannot_be_are_refused() {
         sync: true,
         detach: false,
         confirm: false,
+        expires: None,
     };
     let status = |source: &[u8], target| {
         let refused = engine.materialize(source, target, options);
@@ -405,6 +407,21 @@ fn sources_and_targets_that_cannot_be_are_refused() {
     std::fs::write(served.path("file"), "").unwrap();
     let file = rustix::fs::open(served.path("file"), OFlags::PATH, Mode::empty()).unwrap();
     assert_eq!(status(&served.source("a"), file), Status::InvalidArgument);
+    let with = |options| {
+        let refused = engine.materialize(&served.source("a"), target(), options);
+        refused.unwrap_err().status
+    };
+    let unconfirmable = MaterializeOptions {
+        detach: true,
+        confirm: true,
+        ..options
+    };
+    assert_eq!(with(unconfirmable), Status::InvalidArgument);
+    let expired = MaterializeOptions {
+        expires: Some(1),
+        ..options
+    };
+    assert_eq!(with(expired), Status::Timeout);
     assert_eq!(engine.jobs(), []);
 }
 

@@ -447,6 +447,13 @@ fn a_commit_that_is_sent_again_happens_once() {
     assert_ne!(commit(78), first);
     assert_ne!(commit(0), commit(0));
     assert_eq!(rig.engine.promises().len(), 4);
+    let into_nothing = CommitOptions {
+        commit_id: 77,
+        path_capacity: Some(0),
+        ..CommitOptions::default()
+    };
+    let refused = rig.try_commit(&provider, &[("a", 1)], into_nothing);
+    assert_eq!(refused.unwrap_err().status, Status::InvalidArgument);
 }
 
 #[test]

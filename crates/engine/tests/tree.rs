@@ -191,6 +191,22 @@ fn a_path_that_does_not_fit_commits_nothing() {
 }
 
 #[test]
+fn a_commit_that_expired_takes_no_number() {
+    let rig = Rig::new();
+    let provider = rig.provider();
+    let commit = |expires| {
+        let options = CommitOptions {
+            expires: Some(expires),
+            ..CommitOptions::default()
+        };
+        rig.try_commit(&provider, &[("a", 1)], options)
+    };
+    assert_eq!(commit(1).unwrap_err().status, Status::Timeout);
+    assert_eq!(rig.engine.promises(), []);
+    assert_eq!(commit(u64::MAX), Ok(PromiseNumber(1)));
+}
+
+#[test]
 fn lookups_are_counted_until_they_are_forgotten() {
     let rig = Rig::new();
     let provider = rig.provider();

@@ -6,13 +6,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use fuse_promise_client::{Context, ContextOptions};
-use fuse_promise_core::{Failure, Result};
+use fuse_promise_core::{API_VERSION, Failure, Result};
 
 use crate::argument::{SizedStruct, sized, text};
 use crate::guard::{guard, guard_void};
 use crate::handle::{Handle, HandleOut, taken_back};
 use crate::status::fp_status_t;
-use crate::version::API_VERSION;
 use crate::{fork, signals};
 
 /// A way to one daemon: the one that serves a runtime directory. Any thread may use it, several at
@@ -77,8 +76,9 @@ pub unsafe extern "C" fn fp_context_open(
 /// fail from then on. Handles of those providers and of builders stay yours to free. NULL does
 /// nothing.
 ///
-/// When it returns, no read callback of those providers runs or will run; called from inside a
-/// callback, that one callback ends last.
+/// When it returns, no read callback of those providers runs or will run. It waits for callbacks
+/// that are running, however long that takes: do not hold a lock that one of them takes. Called
+/// from inside a callback it does not wait for that one, which ends last.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fp_context_close(context: *mut fp_context_t) {
     guard_void("fp_context_close", || {

@@ -1,7 +1,7 @@
-//! What a forked child inherits: nothing. The child's copies of the library's descriptors and
-//! mappings are closed before fork() returns there, so that a child that lives on keeps neither a
-//! provider alive nor its memory in use. The client keeps the list; what is unsafe about it is done
-//! here.
+//! What a forked child inherits: nothing that matters to others. The child's copies of the library's
+//! descriptors are closed and its arenas unmapped before fork() returns there, so that a child that
+//! lives on keeps neither a provider alive nor the memory shared with the daemon in use. The client
+//! keeps the list; what is unsafe about it is done here.
 
 use std::sync::OnceLock;
 
@@ -14,7 +14,8 @@ pub(crate) use fork::in_child;
 /// daemon does, may still open a context in the child.
 pub(crate) fn leave_children_nothing() -> Result<()> {
     static ERROR: OnceLock<libc::c_int> = OnceLock::new();
-    // SAFETY: the handler is a function of this library, which is never unloaded (see build.rs).
+    // SAFETY: the handler is a function that is never unloaded: the shared library is linked so
+    // (see build.rs), and of the static one the header asks it of what can be unloaded.
     match ERROR.get_or_init(|| unsafe { libc::pthread_atfork(None, None, Some(in_new_child)) }) {
         0 => Ok(()),
         error => Err(Failure::unavailable(format!(
@@ -31,7 +32,9 @@ unsafe extern "C" fn in_new_child() {
         |fd| unsafe {
             libc::close(fd);
         },
-        // SAFETY: the mapping is the library's, and nothing in the child uses it any more.
+        // SAFETY: the mapping is an arena of the library's. Of the child's code only a read callback
+        // that forked knows an address in it, response->buffer, which the header says is gone
+        // there. Node ids point into images, which are not listed.
         |address, length| unsafe {
             libc::munmap(std::ptr::with_exposed_provenance_mut(address), length);
         },

@@ -43,7 +43,8 @@ pub struct fp_read_request_t {
 /// callback returns.
 #[repr(C)]
 pub struct fp_read_response_t {
-    /// Write the bytes here. What is in it before is undefined.
+    /// Write the bytes here. What is in it before is undefined. If the callback forks, it is gone
+    /// in the child.
     pub buffer: *mut u8,
     /// Room in the buffer: the request's length.
     pub buffer_len: usize,
@@ -136,7 +137,9 @@ pub unsafe extern "C" fn fp_provider_register(
 /// that are still open fail with EIO. NULL does nothing.
 ///
 /// When it returns, the read callback does not run and will not run again, so user_data may be
-/// freed. Called from inside the read callback it returns at once, and that call is the last.
+/// freed. It waits for a callback that is running, however long that takes: do not hold a lock
+/// that the callback takes. Called from inside the read callback it does not wait for it, and that
+/// call is the last.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fp_provider_unregister(provider: *mut fp_provider_t) {
     guard_void("fp_provider_unregister", || {

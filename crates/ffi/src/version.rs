@@ -1,12 +1,8 @@
-//! Versions: of the ABI, which every program is compiled with, and of the library it happens to run
-//! with.
+//! The version of the library that a program happens to run with.
 
 use std::ffi::{CStr, c_char};
 
 use crate::guard::guard_value;
-
-/// `FP_API_VERSION` of the header; part of the frozen 1.0 ABI.
-pub(crate) const API_VERSION: u32 = 1;
 
 const LIBRARY_VERSION: &CStr =
     match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {

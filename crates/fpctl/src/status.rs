@@ -7,14 +7,11 @@ use std::io::{self, IsTerminal, Write};
 use std::os::unix::ffi::OsStrExt;
 
 use fuse_promise_client::{Context, DaemonStatus, Start};
-use fuse_promise_core::Record;
+use fuse_promise_core::{API_VERSION, Record};
 
 use crate::cli;
 use crate::exit::Trouble;
 use crate::json::Object;
-
-/// FP_API_VERSION of the C header.
-const API_VERSION: u32 = 1;
 
 pub fn run(context: &Context, arguments: &cli::Status) -> Result<(), Trouble> {
     let start = if arguments.start {

@@ -2,7 +2,8 @@
 //!
 //! The daemon holds an exclusive flock on a file of the runtime directory as long as it lives; the
 //! kernel takes it away when the process ends, however it ends. A client that wants to know whether
-//! a daemon lives asks for the same lock, shared, and lets it go at once. It never connects to find
+//! a daemon lives asks for the same lock, shared, and lets it go at once: by itself, because in a
+//! child that another thread forks meanwhile the descriptor stays open. It never connects to find
 //! out: a connection would start the daemon.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -67,24 +68,52 @@ impl AsFd for DaemonLock {
     }
 }
 
-/// Whether a daemon lives. Creates nothing and starts nothing.
-pub fn is_held(dir: &RuntimeDir) -> Result<bool> {
-    let path = dir.lock_path();
-    let what = format!("lock {}", path.display());
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let fd = match rustix::fs::open(&path, flags, Mode::empty()) {
-        Ok(fd) => fd,
-        Err(Errno::NOENT) => return Ok(false),
-        Err(errno) => return Err(failed(&what, errno)),
-    };
-    loop {
-        match flock(&fd, FlockOperation::NonBlockingLockShared) {
-            // Closing the descriptor lets go of it.
-            Ok(()) => return Ok(false),
-            Err(Errno::WOULDBLOCK) => return Ok(true),
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(failed(&what, errno)),
+/// Asks whether a daemon lives. Creates nothing and starts nothing.
+#[derive(Debug)]
+pub struct Probe {
+    fd: OwnedFd,
+    /// For messages.
+    what: String,
+}
+
+impl Probe {
+    /// `None` if there is no lock file, and so no daemon.
+    pub fn open(dir: &RuntimeDir) -> Result<Option<Self>> {
+        let path = dir.lock_path();
+        let what = format!("lock {}", path.display());
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match rustix::fs::open(&path, flags, Mode::empty()) {
+            Ok(fd) => Ok(Some(Self { fd, what })),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(failed(&what, errno)),
         }
+    }
+
+    /// Whether a daemon holds the lock.
+    pub fn is_held(&self) -> Result<bool> {
+        match self.flock(FlockOperation::NonBlockingLockShared) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => return Ok(true),
+            Err(errno) => return Err(failed(&self.what, errno)),
+        }
+        self.flock(FlockOperation::Unlock)
+            .map_err(|errno| failed(&self.what, errno))?;
+        Ok(false)
+    }
+
+    fn flock(&self, operation: FlockOperation) -> Result<(), Errno> {
+        loop {
+            match flock(&self.fd, operation) {
+                Err(Errno::INTR) => {}
+                done => return done,
+            }
+        }
+    }
+}
+
+impl AsFd for Probe {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }
 

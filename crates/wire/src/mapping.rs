@@ -1,4 +1,4 @@
-//! Mapped memory, the only unsafe code of this crate.
+//! Mapped memory, and one socket option: the only unsafe code of this crate.
 //!
 //! Two kinds of memory are mapped. An image is sealed against every change, so a slice of it is a
 //! slice like any other. An arena is shared with a process that may write into it at any moment;
@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use fuse_promise_core::{Failure, Result};
 use memmap2::{Mmap, MmapOptions, MmapRaw};
+use rustix::io::Errno;
 
 use crate::geometry::Geometry;
 use crate::memfd::{ALL_SEALS, SIZE_SEALS, sealed_size};
@@ -206,6 +207,38 @@ impl Drop for Slot {
     }
 }
 
+/// What the kernel noted of a socket's peer. rustix has this with a process number that cannot be
+/// 0, which the kernel writes for a peer in a PID namespace that ours cannot see.
+pub(crate) fn peer_credentials(socket: impl AsFd) -> Result<libc::ucred, Errno> {
+    let mut credentials = libc::ucred {
+        pid: 0,
+        uid: 0,
+        gid: 0,
+    };
+    let full = size_of::<libc::ucred>() as libc::socklen_t;
+    let mut length = full;
+    // SAFETY: The kernel writes at most `length` bytes to the struct, which has as many, and to
+    // `length`; both outlive the call. The struct is three integers, for which any bytes will do.
+    let outcome = unsafe {
+        libc::getsockopt(
+            raw(&socket),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            (&raw mut credentials).cast(),
+            &raw mut length,
+        )
+    };
+    if outcome != 0 {
+        let error = std::io::Error::last_os_error();
+        return Err(Errno::from_io_error(&error).unwrap_or(Errno::IO));
+    }
+    // Of a shorter answer the rest would be our own zeros, and uid 0 is root.
+    if length != full {
+        return Err(Errno::INVAL);
+    }
+    Ok(credentials)
+}
+
 fn raw(fd: &impl AsFd) -> i32 {
     fd.as_fd().as_raw_fd()
 }
@@ -220,7 +253,7 @@ fn mappable(size: u64) -> Result<usize> {
 }
 
 fn not_mapped(error: std::io::Error) -> Failure {
-    match rustix::io::Errno::from_io_error(&error) {
+    match Errno::from_io_error(&error) {
         Some(errno) => crate::errno::failed("map shared memory", errno),
         None => Failure::io(format!("map shared memory: {error}")),
     }

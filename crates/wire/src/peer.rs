@@ -6,9 +6,9 @@
 use std::os::fd::AsFd;
 
 use fuse_promise_core::{Failure, Result};
-use rustix::net::sockopt::socket_peercred;
 
 use crate::errno::failed;
+use crate::mapping::peer_credentials;
 
 /// The peer's credentials at the time it connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,11 +21,11 @@ pub struct Peer {
 
 pub fn peer(socket: impl AsFd) -> Result<Peer> {
     let credentials =
-        socket_peercred(socket).map_err(|errno| failed("credentials of the peer", errno))?;
+        peer_credentials(socket).map_err(|errno| failed("credentials of the peer", errno))?;
     Ok(Peer {
-        pid: credentials.pid.as_raw_nonzero().get().unsigned_abs(),
-        uid: credentials.uid.as_raw(),
-        gid: credentials.gid.as_raw(),
+        pid: credentials.pid.unsigned_abs(),
+        uid: credentials.uid,
+        gid: credentials.gid,
     })
 }
 

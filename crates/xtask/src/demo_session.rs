@@ -47,6 +47,15 @@ impl DemoSession {
             step(program, &mut command)?;
         }
 
+        println!("\n== materialize makes real files of it");
+        let copies = extras.scratch.join("materialized");
+        std::fs::create_dir(&copies)?;
+        let mut materialize = session.command("fpctl");
+        show(materialize.arg("materialize").arg(&promise).arg(&copies))?;
+        let copy = copies.join(promise.file_name().ok_or("the promise has no name")?);
+        let mut compare = session.command("diff");
+        show(compare.arg("-r").arg(&extras.original).arg(copy))?;
+
         println!("\n== what the session says about it");
         show_beginning(session.command("fpctl").arg("list"))?;
         show(session.command("df").arg("-h").arg(&promise))?;

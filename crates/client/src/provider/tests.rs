@@ -1,6 +1,7 @@
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{OnceLock, Weak};
+use std::time::Instant;
 
 use fuse_promise_wire::clock::monotonic_nanoseconds;
 
@@ -272,6 +273,70 @@ fn closing_the_context_ends_its_providers() {
     let refused = context.register(zeros(), ProviderOptions::default());
     assert_eq!(refused.err().unwrap().status, Status::Unavailable);
     context.close();
+}
+
+#[test]
+fn a_provider_that_comes_while_the_context_closes_is_refused() {
+    let place = Place::new();
+    let daemon = FakeDaemon::start(&place);
+    let context = place.context();
+    let (handler, wait_entered, leave) = held();
+    let provider = register(&context, handler);
+    builder(&context, &provider).commit(ROOM).unwrap();
+    daemon
+        .session(provider.number().unwrap())
+        .ask(1, 1, daemon.row(1, "file"));
+    wait_entered.recv_timeout(GUARD).unwrap();
+
+    let (done, wait_done) = channel();
+    let closing = context.clone();
+    std::thread::spawn(move || {
+        closing.close();
+        done.send(()).unwrap();
+    });
+    // The close waits for the callback, and can still speak to the daemon.
+    daemon.wait_unregistered();
+    let late = context.register(zeros(), ProviderOptions::default());
+    assert_eq!(late.err().unwrap().status, Status::Unavailable);
+    leave.send(()).unwrap();
+    wait_done.recv_timeout(GUARD).unwrap();
+    assert_eq!(daemon.unregistered(), [1, 2]);
+}
+
+#[test]
+fn those_who_wait_for_a_registration_take_its_outcome() {
+    const WAITING: usize = 3;
+    let place = Place::new();
+    let before = FakeDaemon::start(&place);
+    let context = place.context();
+    let provider = Arc::new(register(&context, zeros()));
+    let ended = provider.shared.session().unwrap();
+    drop(before);
+
+    let attempt = Attempt::default();
+    provider
+        .shared
+        .set(State::Registering(Arc::clone(&attempt)));
+    let waiting: Vec<_> = (0..WAITING)
+        .map(|_| {
+            let provider = Arc::clone(&provider);
+            std::thread::spawn(move || provider.shared.session().map(drop))
+        })
+        .collect();
+    let begun = Instant::now();
+    // Ours, the provider's, and one of each that waits.
+    while Arc::strong_count(&attempt) < 2 + WAITING {
+        assert!(begun.elapsed() < GUARD, "they do not wait");
+        std::thread::yield_now();
+    }
+    // Whoever tried by itself would succeed.
+    let _after = FakeDaemon::start(&place);
+    attempt.set(Err(Failure::timeout("as told"))).ok().unwrap();
+    provider.shared.set(State::Registered(ended));
+    for thread in waiting {
+        assert_eq!(thread.join().unwrap(), Err(Failure::timeout("as told")));
+    }
+    provider.shared.session().unwrap();
 }
 
 #[test]

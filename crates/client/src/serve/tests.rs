@@ -340,6 +340,7 @@ fn a_new_hello_brings_a_new_arena() {
     }));
     let row = rig.commit();
     let (renewed, memory) = arena();
+    rig.send(hello(2));
     let greeting = hello(2).encode();
     let sent = rig.channel.send_with_fd(&greeting, memory.as_fd());
     assert_eq!(sent, Ok(SendOutcome::Sent));
@@ -358,6 +359,7 @@ fn a_new_hello_brings_a_new_arena() {
 fn a_hello_without_memory_or_of_another_version_ends_the_session() {
     let rig = Rig::new(counting(&Arc::default()));
     rig.send(hello(2));
+    rig.send(hello(2));
     assert!(rig.fault().contains("arena"));
 
     let rig = Rig::new(counting(&Arc::default()));
@@ -367,6 +369,7 @@ fn a_hello_without_memory_or_of_another_version_ends_the_session() {
         epoch: 2,
         geometry: GEOMETRY,
     };
+    rig.send(other);
     rig.channel
         .send_with_fd(&other.encode(), memory.as_fd())
         .unwrap();

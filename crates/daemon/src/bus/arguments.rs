@@ -5,7 +5,6 @@
 use fuse_promise_core::failure::{Failure, Result};
 use fuse_promise_core::ids::{PromiseNumber, Token};
 use fuse_promise_wire::bus::Options;
-use fuse_promise_wire::clock::monotonic_nanoseconds;
 use zbus::OwnedVariant;
 
 /// The options of one call, taken out one after the other.
@@ -67,17 +66,6 @@ impl OptionReader {
             "{method} does not know the option \"{unknown}\""
         )))
     }
-}
-
-/// A caller that has given up must not find later that its call had an effect all the same.
-/// `expires` is CLOCK_MONOTONIC in nanoseconds.
-pub fn check_not_expired(method: &str, expires: Option<u64>) -> Result<()> {
-    if expires.is_some_and(|expires| monotonic_nanoseconds() >= expires) {
-        return Err(Failure::timeout(format!(
-            "{method} came to its turn after its caller had stopped waiting"
-        )));
-    }
-    Ok(())
 }
 
 /// The session token a caller shows.

@@ -14,6 +14,7 @@ use fuse_promise_core::failure::{Failure, Result};
 use fuse_promise_engine::Client;
 use fuse_promise_wire::peer::check_same_uid;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{Shutdown, shutdown};
 use rustix::process::{Pid, PidfdFlags, getuid, pidfd_open};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::net::UnixStream;
@@ -76,6 +77,23 @@ fn check_user(uid: u32) -> Result<()> {
 }
 
 impl Caller {
+    /// Ends the connection of a caller that reads nothing. Answers that wait to be written would
+    /// keep it from being closed in order.
+    pub fn cut(&self) {
+        match self {
+            Self::Peer(peer) => {
+                let pid = peer.pid;
+                tracing::warn!(
+                    pid,
+                    "a connection to the socket was closed: its peer reads nothing"
+                );
+                // Fails if the peer was first.
+                let _ = shutdown(&peer.socket, Shutdown::Both);
+            }
+            Self::Bus => tracing::warn!("the session bus reads nothing, its connection is closed"),
+        }
+    }
+
     /// Refuses a caller of another user.
     pub async fn check(&self, connection: &Connection, call: &Header<'_>) -> Result<()> {
         match self {

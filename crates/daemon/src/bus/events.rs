@@ -2,7 +2,7 @@
 //!
 //! The engine drops an event into a queue and goes on. One task takes them out and passes each to
 //! the connections it concerns (the router says which). Each connection works off a queue of its
-//! own, so a peer that reads nothing keeps no other waiting.
+//! own, so a peer that reads nothing keeps no other waiting, and is given up when too much waits for it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,6 +11,7 @@ use fuse_promise_engine::{Engine, EngineEvent, Observer};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
+use super::queue::{Notice, QueueReceiver, QueueSender, queue};
 use super::router::Router;
 use super::ties::Ties;
 
@@ -68,13 +69,6 @@ impl Scope {
     }
 }
 
-/// What a connection finds in its queue.
-pub enum Notice {
-    Event(EngineEvent),
-    /// Everything before this has been shown.
-    Reached(oneshot::Sender<()>),
-}
-
 /// One connection among those that are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct WatchNumber(pub u64);
@@ -82,13 +76,18 @@ pub struct WatchNumber(pub u64);
 /// A connection's queue. Dropping it ends the telling.
 pub struct Watch {
     pub number: WatchNumber,
-    notices: UnboundedReceiver<Notice>,
+    queue: QueueReceiver,
     events: Events,
 }
 
 impl Watch {
     pub async fn next(&mut self) -> Option<Notice> {
-        self.notices.recv().await
+        self.queue.next().await
+    }
+
+    /// Returns once the connection has fallen too far behind.
+    pub fn overflows(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.queue.overflows()
     }
 
     /// Takes out what has been told so far, beginning with all that was there at the start.
@@ -121,7 +120,7 @@ pub struct Events {
 /// What the task finds in its queue.
 pub enum Item {
     Engine(EngineEvent),
-    Watch(WatchNumber, Scope, UnboundedSender<Notice>),
+    Watch(WatchNumber, Scope, QueueSender),
     Unwatch(WatchNumber),
     /// For one connection: this event, if any, and then the word that it was shown.
     Show(WatchNumber, Option<EngineEvent>, oneshot::Sender<()>),
@@ -131,11 +130,11 @@ impl Events {
     /// Joins those that are told, beginning with all that is there already.
     pub fn watch(&self, scope: Scope) -> Watch {
         let number = WatchNumber(self.next_watch.fetch_add(1, Ordering::Relaxed));
-        let (queue, notices) = unbounded_channel();
-        self.send(Item::Watch(number, scope, queue));
+        let (sender, queue) = queue(scope);
+        self.send(Item::Watch(number, scope, sender));
         Watch {
             number,
-            notices,
+            queue,
             events: self.clone(),
         }
     }

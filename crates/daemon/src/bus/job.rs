@@ -91,8 +91,7 @@ impl Job {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] call: Header<'_>,
     ) -> Result<(), BusError> {
-        let _call = self.context.service.begin()?;
-        self.context.caller.check(connection, &call).await?;
+        let _call = self.context.begin(connection, &call).await?;
         Ok(self.engine().cancel_job(self.number)?)
     }
 
@@ -102,19 +101,17 @@ impl Job {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] call: Header<'_>,
     ) -> Result<(), BusError> {
-        let _call = self.context.service.begin()?;
-        self.context.caller.check(connection, &call).await?;
+        let _call = self.context.begin(connection, &call).await?;
         Ok(self.engine().confirm_job(self.number)?)
     }
 
-    /// From now on the job goes on when its caller leaves.
+    /// From now on the job goes on when its caller leaves, and waits for no Confirm.
     async fn detach(
         &self,
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] call: Header<'_>,
     ) -> Result<(), BusError> {
-        let _call = self.context.service.begin()?;
-        self.context.caller.check(connection, &call).await?;
+        let _call = self.context.begin(connection, &call).await?;
         Ok(self.engine().detach_job(self.number)?)
     }
 
@@ -130,8 +127,7 @@ impl Job {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] call: Header<'_>,
     ) -> Result<Vec<JobEntry>, BusError> {
-        let _call = self.context.service.begin()?;
-        self.context.caller.check(connection, &call).await?;
+        let _call = self.context.begin(connection, &call).await?;
         let running = || Failure::unavailable("the job is still running");
         let report = self.snapshot()?.report.ok_or_else(running)?;
         let entries = report.entries.into_iter().skip(first as usize);

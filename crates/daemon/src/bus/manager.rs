@@ -42,7 +42,7 @@ impl Manager {
         #[zbus(header)] call: Header<'_>,
     ) -> Result<(OwnedObjectPath, u64, Vec<u8>, zbus::OwnedFd, zbus::OwnedFd), BusError> {
         let service = &self.context.service;
-        let _call = service.begin()?;
+        let _call = self.context.begin_unchecked(&call)?;
         let config = provider_config(options)?;
         let client = self.context.caller.client(connection, &call).await?;
         let registration = service
@@ -100,7 +100,7 @@ impl Manager {
     /// mount, into the directory behind target_dir (O_PATH will do). The job ends with its caller's
     /// connection unless detached. Options: policy (s: fail, overwrite, rename, skip or newer;
     /// default fail), sync (b: to disk), detach (b), confirm (b: with everything written wait for
-    /// Confirm), expires (t, as for Commit).
+    /// Confirm; not together with detach), expires (t, as for Commit).
     #[zbus(out_args("job"))]
     async fn materialize(
         &self,
@@ -111,8 +111,7 @@ impl Manager {
         #[zbus(header)] call: Header<'_>,
     ) -> Result<OwnedObjectPath, BusError> {
         let service = &self.context.service;
-        let _call = service.begin()?;
-        self.context.caller.check(connection, &call).await?;
+        let _call = self.context.begin(connection, &call).await?;
         let options = materialize_options(options)?;
         let job = service
             .run(move |daemon| {
@@ -145,7 +144,9 @@ impl Manager {
         let mut options = OptionReader::new("List", options);
         let nodes = options.take_bool(option::NODES)?.unwrap_or(true);
         options.finish()?;
-        let listing = Listing::new(pipe.into(), nodes)?;
+        // Asking a descriptor what it is takes as long as the file system behind it wants.
+        let listing = service.run(move |_| Listing::new(pipe.into(), nodes));
+        let listing = listing.await?;
         service.listings.start(listing, &service.daemon.engine)?;
         Ok(())
     }
@@ -241,7 +242,6 @@ fn materialize_options(options: Options) -> Result<MaterializeOptions> {
     let confirm = options.take_bool(option::CONFIRM)?.unwrap_or(false);
     let expires = options.take_u64(option::EXPIRES)?;
     options.finish()?;
-    arguments::check_not_expired("Materialize", expires)?;
     let policy = policy.map(|word| word.parse()).transpose();
     let policy =
         policy.map_err(|failure: Failure| failure.context("option \"policy\" of Materialize"))?;
@@ -250,6 +250,7 @@ fn materialize_options(options: Options) -> Result<MaterializeOptions> {
         sync,
         detach,
         confirm,
+        expires,
     })
 }
 
@@ -292,7 +293,6 @@ fn commit_options(options: Options) -> Result<CommitOptions> {
     let path_capacity = options.take_u64(option::PATH_CAPACITY)?;
     let expires = options.take_u64(option::EXPIRES)?;
     options.finish()?;
-    arguments::check_not_expired("Commit", expires)?;
     let cache_policy = cache_policy.map(|word| word.parse()).transpose();
     let cache_policy = cache_policy
         .map_err(|failure: Failure| failure.context("option \"cache_policy\" of Commit"))?;
@@ -300,5 +300,6 @@ fn commit_options(options: Options) -> Result<CommitOptions> {
         commit_id,
         cache_policy,
         path_capacity,
+        expires,
     })
 }

@@ -8,6 +8,7 @@
 
 mod arguments;
 mod caller;
+mod calls;
 mod error;
 mod events;
 mod handshake;
@@ -19,6 +20,7 @@ mod name;
 mod objects;
 mod promise;
 mod provider;
+mod queue;
 mod router;
 mod service;
 #[cfg(test)]
@@ -44,6 +46,16 @@ use crate::daemon::Daemon;
 /// a peer that does not read its answer.
 const ANSWERING: Duration = Duration::from_secs(1);
 
+/// The socket as one that tasks can wait on. Must be called inside a tokio runtime.
+///
+/// # Errors
+/// `Unavailable` if it cannot be waited on.
+pub fn awaitable(listener: UnixListener) -> Result<tokio::net::UnixListener> {
+    let unusable = |error| Failure::unavailable(format!("the socket cannot be waited on: {error}"));
+    listener.set_nonblocking(true).map_err(unusable)?;
+    tokio::net::UnixListener::from_std(listener).map_err(unusable)
+}
+
 /// The daemon's presence on the bus and on its socket. All of it lives in tasks of the tokio
 /// runtime it was made in.
 pub struct Bus {
@@ -66,17 +78,9 @@ impl Bus {
     }
 
     /// Lets peers in by the socket from now on.
-    ///
-    /// # Errors
-    /// `Unavailable` if the socket cannot be waited on.
-    pub fn serve_socket(&self, listener: UnixListener) -> Result<()> {
-        let unusable =
-            |error| Failure::unavailable(format!("the socket cannot be waited on: {error}"));
-        listener.set_nonblocking(true).map_err(unusable)?;
-        let listener = tokio::net::UnixListener::from_std(listener).map_err(unusable)?;
+    pub fn serve_socket(&self, listener: tokio::net::UnixListener) {
         let service = Arc::clone(&self.service);
         tokio::spawn(listener::listen(listener, service, Handshakes::default()));
-        Ok(())
     }
 
     /// Shows the tree on the session bus and takes the name there; whoever waits for the name then

@@ -12,18 +12,19 @@ use fuse_promise_core::failure::Result;
 use fuse_promise_core::ids::{JobNumber, PromiseNumber, ProviderNumber};
 use fuse_promise_engine::EngineEvent;
 use fuse_promise_wire::bus::{ROOT_PATH, job_path, promise_path, provider_path};
-use tokio::sync::SemaphorePermit;
 use zbus::connection::Builder;
 use zbus::message::Header;
 use zbus::object_server::{Interface, InterfaceRef};
 use zbus::{Connection, OwnedObjectPath};
 
 use super::caller::Caller;
-use super::events::{Notice, Scope, Watch, WatchNumber};
+use super::calls::{Asker, Call};
+use super::events::{Scope, Watch, WatchNumber};
 use super::job::Job;
 use super::manager::Manager;
 use super::promise::Promise;
 use super::provider::Provider;
+use super::queue::Notice;
 use super::service::{Service, Stage};
 
 /// What every object of a connection knows.
@@ -36,14 +37,21 @@ pub struct Context {
 
 impl Context {
     /// Begins a call of our own user's; see [`Service::begin`].
-    pub async fn begin(
-        &self,
-        connection: &Connection,
-        call: &Header<'_>,
-    ) -> Result<SemaphorePermit<'_>> {
-        let begun = self.service.begin()?;
+    pub async fn begin(&self, connection: &Connection, call: &Header<'_>) -> Result<Call<'_>> {
+        let begun = self.begin_unchecked(call)?;
         self.caller.check(connection, call).await?;
         Ok(begun)
+    }
+
+    /// Begins a call whose user is looked at afterwards.
+    pub fn begin_unchecked(&self, call: &Header<'_>) -> Result<Call<'_>> {
+        let sender = match self.caller {
+            Caller::Bus => call.sender().map(|sender| sender.to_owned()),
+            // On the socket a peer may say what it likes about its name.
+            Caller::Peer(_) => None,
+        };
+        let connection = self.watch;
+        self.service.begin(Asker { connection, sender })
     }
 
     /// Serves what was added and is still there. What else happened concerns nothing that is
@@ -130,8 +138,11 @@ impl Objects {
     pub async fn serve(mut self) {
         let connection = self.connection.clone();
         let service = Arc::clone(&self.context.service);
+        let caller = self.context.caller.clone();
+        let overflows = self.watch.overflows();
         tokio::select! {
             () = self.follow() => {}
+            () = overflows => caller.cut(),
             () = connection.closed() => {}
             () = service.reaches(Stage::Closing) => {}
         }

@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use fuse_promise_core::ids::{JobNumber, ProviderNumber};
 use fuse_promise_engine::{Engine, EngineEvent};
-use tokio::sync::mpsc::UnboundedSender;
 
-use super::events::{Item, Notice, Scope, WatchNumber};
+use super::events::{Item, Scope, WatchNumber};
+use super::queue::{Notice, QueueSender};
 
 struct Watcher {
     scope: Scope,
-    queue: UnboundedSender<Notice>,
+    queue: QueueSender,
 }
 
 /// The table of connections.
@@ -46,15 +46,14 @@ impl Router {
             Item::Watch(number, scope, queue) => self.join(number, Watcher { scope, queue }),
             Item::Unwatch(number) => self.leave(number),
             Item::Show(number, event, reached) => {
-                let Some(watcher) = self.watchers.get(&number) else {
+                let Some(scope) = self.watchers.get(&number).map(|watcher| watcher.scope) else {
                     return;
                 };
-                let queue = watcher.queue.clone();
-                if let Some(event) = event.filter(|event| watcher.scope.shows(event)) {
-                    self.learn_beginner(number, watcher.scope, event);
+                if let Some(event) = event.filter(|event| scope.shows(event)) {
+                    self.learn_beginner(number, scope, event);
                     self.tell(number, event);
                 }
-                let _ = queue.send(Notice::Reached(reached));
+                self.put(number, Notice::Reached(reached));
             }
         }
     }
@@ -109,38 +108,38 @@ impl Router {
     }
 
     fn tell(&self, number: WatchNumber, event: EngineEvent) {
+        self.put(number, Notice::Event(event));
+    }
+
+    fn put(&self, number: WatchNumber, notice: Notice) {
         if let Some(watcher) = self.watchers.get(&number) {
-            // A closed queue is one whose Unwatch is on its way.
-            let _ = watcher.queue.send(Notice::Event(event));
+            watcher.queue.tell(notice);
         }
     }
 
     fn join(&mut self, number: WatchNumber, watcher: Watcher) {
-        let scope = watcher.scope;
-        self.watchers.insert(number, watcher);
         let providers = self.engine.providers();
-        match scope {
+        match watcher.scope {
             Scope::Session => {
                 self.session.push(number);
-                for provider in providers {
-                    self.tell(number, EngineEvent::ProviderAdded(provider));
-                }
-                for promise in self.engine.promises() {
-                    self.tell(number, EngineEvent::PromiseAdded(promise));
-                }
-                for job in self.engine.jobs() {
-                    self.tell(number, EngineEvent::JobAdded(job));
-                }
+                let providers = providers.into_iter().map(EngineEvent::ProviderAdded);
+                let promises = self.engine.promises().into_iter();
+                let jobs = self.engine.jobs().into_iter().map(EngineEvent::JobAdded);
+                let all = providers.chain(promises.map(EngineEvent::PromiseAdded));
+                all.chain(jobs)
+                    .for_each(|event| watcher.queue.tell_first(event));
             }
             Scope::Process(pid) => {
                 self.of_process.entry(pid).or_default().push(number);
                 for provider in providers {
                     if self.learn_process(provider) == Some(pid) {
-                        self.tell(number, EngineEvent::ProviderAdded(provider));
+                        let added = EngineEvent::ProviderAdded(provider);
+                        watcher.queue.tell_first(added);
                     }
                 }
             }
         }
+        self.watchers.insert(number, watcher);
     }
 
     fn leave(&mut self, number: WatchNumber) {
@@ -164,10 +163,10 @@ impl Router {
 #[cfg(test)]
 mod tests {
     use fuse_promise_engine::{Client, EngineOptions, ProviderConfig, Registration};
-    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
     use super::*;
     use crate::bus::events::event_channel;
+    use crate::bus::queue::{QueueReceiver, queue};
     use crate::private_directory::PrivateDirectory;
 
     /// A router, and a provider of process 1 and one of process 2.
@@ -188,15 +187,15 @@ mod tests {
         (Router::new(engine), providers)
     }
 
-    fn join(router: &mut Router, number: u64, scope: Scope) -> UnboundedReceiver<Notice> {
-        let (queue, notices) = unbounded_channel();
+    fn join(router: &mut Router, number: u64, scope: Scope) -> QueueReceiver {
+        let (queue, notices) = queue(scope);
         router.take(Item::Watch(WatchNumber(number), scope, queue));
         notices
     }
 
-    fn told(notices: &mut UnboundedReceiver<Notice>) -> Vec<EngineEvent> {
+    fn told(notices: &mut QueueReceiver) -> Vec<EngineEvent> {
         let mut told = Vec::new();
-        while let Ok(Notice::Event(event)) = notices.try_recv() {
+        while let Some(Notice::Event(event)) = notices.try_next() {
             told.push(event);
         }
         told

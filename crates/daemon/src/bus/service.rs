@@ -7,15 +7,12 @@
 use std::sync::Arc;
 
 use fuse_promise_core::failure::{Failure, Result};
-use tokio::sync::{Semaphore, SemaphorePermit, watch};
+use tokio::sync::watch;
 
+use super::calls::{Asker, Call, Calls};
 use super::events::Events;
 use super::listing::ListingThreads;
 use crate::daemon::Daemon;
-
-/// Calls at once. A client waits for one answer before it asks the next thing, so this is more
-/// clients than a session has; a peer that never waits is refused before it fills our memory.
-const CALLS_MAX: u32 = 4096;
 
 /// How far the service is on its way to the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,8 +29,7 @@ pub struct Service {
     pub events: Events,
     pub listings: ListingThreads,
     stage: watch::Sender<Stage>,
-    /// One permit for each call; whoever has all of them knows that every call was answered.
-    calls: Semaphore,
+    calls: Calls,
 }
 
 impl Service {
@@ -43,23 +39,18 @@ impl Service {
             events,
             listings: ListingThreads::default(),
             stage: watch::Sender::new(Stage::Serving),
-            calls: Semaphore::new(CALLS_MAX as usize),
+            calls: Calls::default(),
         }
     }
 
     /// Begins a call, unless the daemon is about to end. Connections stay open for calls that are
     /// held.
-    pub fn begin(&self) -> Result<SemaphorePermit<'_>> {
-        let call = self.calls.try_acquire();
+    pub fn begin(&self, asker: Asker) -> Result<Call<'_>> {
+        let call = self.calls.begin(asker);
         if *self.stage.borrow() != Stage::Serving {
             return Err(stopping());
         }
-        call.map_err(|_| {
-            Failure::unavailable(format!(
-                "{CALLS_MAX} calls are waiting for their answers already, and there can be no more \
-                 at a time; try again"
-            ))
-        })
+        call
     }
 
     /// Does work that may take long on a thread that may wait, so that other callers are served
@@ -96,8 +87,7 @@ impl Service {
 
     /// Returns when every call that had begun has been answered.
     pub async fn all_answered(&self) {
-        // Fails only if the semaphore was closed, which nobody does.
-        let _ = self.calls.acquire_many(CALLS_MAX).await;
+        self.calls.all_ended().await;
     }
 }
 

@@ -121,8 +121,7 @@ fn publish(engine: &Engine) -> Registration {
     let image = fuse_promise_wire::image::seal(&tree).unwrap();
     let options = CommitOptions {
         commit_id: 1,
-        cache_policy: None,
-        path_capacity: None,
+        ..CommitOptions::default()
     };
     let (provider, token) = (registration.provider, &registration.token);
     engine.commit(provider, token, image, options).unwrap();

@@ -37,6 +37,11 @@ pub struct Flags {
     #[arg(long)]
     pub foreground: bool,
 
+    /// Said by the message bus that starts the daemon: take the bus name, wherever the bus's socket
+    /// lies
+    #[arg(long)]
+    pub bus_activated: bool,
+
     #[command(flatten)]
     pub settings: Settings,
 }
@@ -67,6 +72,8 @@ when it cannot do its work, and with 2 for a bad option.";
 pub struct Options {
     /// Log to standard error whoever started the daemon.
     pub foreground: bool,
+    /// Started by a message bus, which waits for its name to be taken.
+    pub bus_activated: bool,
     /// Policy of promises whose provider named none.
     pub cache: CachePolicy,
     /// How long a provider that owes an answer may show no sign of life.
@@ -84,6 +91,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             foreground: false,
+            bus_activated: false,
             cache: CachePolicy::NoCache,
             read_timeout: Duration::from_secs(30),
             linger: Duration::from_secs(300),
@@ -114,6 +122,7 @@ impl Options {
         }
         Ok(Self {
             foreground: flags.foreground,
+            bus_activated: flags.bus_activated,
             cache: settings.cache.unwrap_or(default.cache),
             read_timeout,
             linger: settings.linger.unwrap_or(default.linger),

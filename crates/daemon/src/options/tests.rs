@@ -75,6 +75,7 @@ fn without_any_place_the_defaults_are_in_force_and_the_help_tells_them() {
     }
     let flags = Flags {
         foreground: false,
+        bus_activated: false,
         settings: told,
     };
     let nowhere = Places::new(HashMap::new(), "/nowhere".as_ref());
@@ -104,6 +105,7 @@ fn the_first_place_that_has_a_setting_wins() {
 fn each_setting_can_be_said_in_each_place() {
     let said = Options {
         foreground: false,
+        bus_activated: false,
         cache: CachePolicy::ReadThrough,
         read_timeout: Duration::from_millis(700),
         linger: Duration::from_secs(120),

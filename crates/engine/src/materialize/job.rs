@@ -122,11 +122,15 @@ impl Job {
         }
     }
 
-    /// It goes on whoever leaves. False if it was so already, or has ended.
+    /// It goes on whoever leaves, and waits for nobody's word. False if it was so
+    /// already, or has ended.
     pub(crate) fn detach(&self) -> bool {
         let mut state = self.state.lock();
         let changes = !state.detached && state.ended.is_none();
         state.detached = true;
+        state.last_word = LastWord::NotAsked;
+        drop(state);
+        self.wake();
         changes
     }
 

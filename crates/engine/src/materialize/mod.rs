@@ -32,6 +32,7 @@ use fuse_promise_core::words::ConflictPolicy;
 use rustix::fd::{AsRawFd, OwnedFd};
 
 use crate::engine::Engine;
+use crate::expiry::check_not_expired;
 use crate::observe::EngineEvent;
 use crate::open::HeldOpen;
 use copy::{Copying, Work};
@@ -58,6 +59,8 @@ pub struct MaterializeOptions {
     /// Wait with everything written until [`Engine::confirm_job`], so that whoever
     /// began it can still take all of it back.
     pub confirm: bool,
+    /// The call has no effect from this moment on; CLOCK_MONOTONIC in nanoseconds.
+    pub expires: Option<u64>,
 }
 
 /// Large slots of a provider that a job leaves to other readers; a provider has
@@ -73,14 +76,16 @@ impl Engine {
     /// # Errors
     /// Everything that can be known before the first byte: `NotFound` and
     /// `InvalidArgument` for the source, `InvalidArgument` for a target below the
-    /// mount, `Permission` for one that cannot be written, `AlreadyExists` under the
-    /// policy fail, `Unavailable` at the limit of jobs.
+    /// mount and for options that contradict each other, `Permission` for a target
+    /// that cannot be written, `AlreadyExists` under the policy fail, `Unavailable`
+    /// at the limit of jobs, `Timeout` for a call that has expired.
     pub fn materialize(
         self: &Arc<Self>,
         source: &[u8],
         target: OwnedFd,
         options: MaterializeOptions,
     ) -> Result<JobNumber> {
+        check_last_word(&options)?;
         let (promise, row) = self.resolve_source(source)?;
         let open = HeldOpen::of(self, &promise);
         let open = open.ok_or_else(|| Failure::not_found("the promise is gone"))?;
@@ -103,6 +108,7 @@ impl Engine {
         progress.target_path = paths.shown(&view, row);
         let (to_inbox, inbox) = channel();
         let number = promise.number;
+        check_not_expired("the materialize", options.expires)?;
         let job = self
             .jobs
             .add(|job| Job::new(job, number, progress, &options, to_inbox.clone()))?;
@@ -158,7 +164,7 @@ impl Engine {
         Ok(())
     }
 
-    /// From now on the job goes on without whoever began it.
+    /// From now on the job goes on without whoever began it, and needs no confirming.
     pub fn detach_job(&self, job: JobNumber) -> Result<()> {
         if self.known_job(job)?.detach() {
             self.observer.event(EngineEvent::JobProgress(job));
@@ -177,6 +183,16 @@ impl Engine {
         let found = self.jobs.get(job);
         found.ok_or_else(|| Failure::not_found(format!("there is no job {job}")))
     }
+}
+
+/// A job that outlives whoever began it would wait for that one's word for ever.
+fn check_last_word(options: &MaterializeOptions) -> Result<()> {
+    if options.detach && options.confirm {
+        return Err(Failure::invalid(
+            "a detached job goes on alone, so nobody is left to confirm it; choose one of both",
+        ));
+    }
+    Ok(())
 }
 
 /// Reads of one job under way at a time: as many as its provider can work on, and

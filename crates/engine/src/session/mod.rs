@@ -2,6 +2,7 @@
 //! it, and the memory both share. It lives as long as its channel and the process
 //! that registered it.
 
+mod clock;
 mod complete;
 mod in_flight;
 mod lifecycle;

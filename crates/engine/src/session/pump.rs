@@ -21,6 +21,7 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 
 use super::Session;
+use super::clock::{Clock, Timer};
 use super::lifecycle::Ending;
 use crate::engine::Engine;
 use crate::sync::Mutex;
@@ -46,10 +47,12 @@ pub(super) fn ticks(duration: Duration) -> u64 {
     u64::try_from(ticks).unwrap_or(u64::MAX).max(1)
 }
 
-/// What an epoll event is about: the low bit tells channel from process.
+/// What an epoll event is about: the low bit tells channel from process, and no
+/// provider has the number 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Watched {
     Wake,
+    Tick,
     Channel(ProviderNumber),
     Process(ProviderNumber),
 }
@@ -58,6 +61,7 @@ impl Watched {
     fn data(self) -> EventData {
         EventData::new_u64(match self {
             Watched::Wake => 0,
+            Watched::Tick => 1,
             Watched::Channel(ProviderNumber(number)) => number << 1,
             Watched::Process(ProviderNumber(number)) => number << 1 | 1,
         })
@@ -66,6 +70,7 @@ impl Watched {
     fn of(data: EventData) -> Self {
         match data.u64() {
             0 => Watched::Wake,
+            1 => Watched::Tick,
             data if data & 1 == 0 => Watched::Channel(ProviderNumber(data >> 1)),
             data => Watched::Process(ProviderNumber(data >> 1)),
         }
@@ -76,6 +81,7 @@ impl Watched {
 pub(crate) struct Pump {
     epoll: OwnedFd,
     wake: OwnedFd,
+    timer: Timer,
     tick: AtomicU64,
     /// Whether ticks are running; set by whoever makes them needed.
     armed: AtomicBool,
@@ -89,9 +95,12 @@ impl Pump {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         epoll::add(&epoll, &wake, Watched::Wake.data(), EventFlags::IN)?;
+        let timer = Timer::new()?;
+        epoll::add(&epoll, &timer, Watched::Tick.data(), EventFlags::IN)?;
         Ok(Self {
             epoll,
             wake,
+            timer,
             tick: AtomicU64::new(0),
             armed: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
@@ -172,10 +181,12 @@ impl Pump {
         let mut clock = Clock::default();
         let mut events = Vec::with_capacity(EVENTS);
         while !self.stopping.load(Ordering::SeqCst) {
-            let timeout = self.timeout(&mut clock);
-            self.take_events(engine, &mut events, timeout);
+            if self.armed.load(Ordering::SeqCst) {
+                clock.start(&self.timer, TICK);
+            }
+            self.take_events(engine, &mut events, &mut clock, self.until_expiry());
             if clock.is_due() {
-                self.settle_channels(engine, &mut events);
+                self.settle_channels(engine, &mut events, &mut clock);
                 let now = self.tick.fetch_add(1, Ordering::Relaxed) + 1;
                 let needed = engine.tick(now);
                 self.rearm(engine, &mut clock, needed);
@@ -186,11 +197,12 @@ impl Pump {
         }
     }
 
-    /// Waits for events and handles each; the number of events handled.
+    /// Waits for events and handles each; the number of events handled, without ticks.
     fn take_events(
         &self,
         engine: &Engine,
         events: &mut Vec<epoll::Event>,
+        clock: &mut Clock,
         timeout: Option<Duration>,
     ) -> usize {
         events.clear();
@@ -203,46 +215,51 @@ impl Pump {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => tracing::error!("waiting for providers failed: {error}"),
         }
+        let mut handled = 0;
         for event in events.iter() {
             // Copies: the event is a packed C struct.
             let (data, flags) = (event.data, event.flags);
-            self.handle(engine, Watched::of(data), flags);
+            match Watched::of(data) {
+                Watched::Tick => clock.note_due(),
+                Watched::Wake => self.take_wake_ups(),
+                Watched::Channel(number) => self.handle_channel(engine, number, flags),
+                Watched::Process(number) => self.handle_end(engine, number),
+            }
+            handled += usize::from(Watched::of(data) != Watched::Tick);
         }
-        events.len()
+        handled
     }
 
     /// Takes everything that lies in the channels now.
-    fn settle_channels(&self, engine: &Engine, events: &mut Vec<epoll::Event>) {
+    fn settle_channels(&self, engine: &Engine, events: &mut Vec<epoll::Event>, clock: &mut Clock) {
         for _ in 0..ROUNDS_BEFORE_TICK {
-            if self.take_events(engine, events, Some(Duration::ZERO)) == 0 {
+            if self.take_events(engine, events, clock, Some(Duration::ZERO)) == 0 {
                 return;
             }
         }
     }
 
-    fn handle(&self, engine: &Engine, watched: Watched, flags: EventFlags) {
-        match watched {
-            Watched::Wake => {
-                let mut count = [0; 8];
-                // Empty if two wake-ups were taken as one.
-                let _ = rustix::io::read(&self.wake, &mut count);
+    fn take_wake_ups(&self) {
+        let mut count = [0; 8];
+        // Empty if two wake-ups were taken as one.
+        let _ = rustix::io::read(&self.wake, &mut count);
+    }
+
+    fn handle_channel(&self, engine: &Engine, number: ProviderNumber, flags: EventFlags) {
+        if let Some((session, channel)) = engine.session_with_channel(number) {
+            if flags.contains(EventFlags::OUT) {
+                session.flush(&channel);
             }
-            Watched::Channel(number) => {
-                if let Some((session, channel)) = engine.session_with_channel(number) {
-                    if flags.contains(EventFlags::OUT) {
-                        session.flush(&channel);
-                    }
-                    self.take_frames(engine, &session, &channel);
-                }
-            }
-            Watched::Process(number) => {
-                if let Some((session, channel)) = engine.session_with_channel(number) {
-                    // What it said before it died still counts.
-                    let mut turns = 0..ROUNDS_BEFORE_TICK;
-                    while turns.next().is_some() && self.take_frames(engine, &session, &channel) {}
-                    engine.end_session(&session, Ending::ProcessEnded);
-                }
-            }
+            self.take_frames(engine, &session, &channel);
+        }
+    }
+
+    /// The provider's process has ended. What it said before still counts.
+    fn handle_end(&self, engine: &Engine, number: ProviderNumber) {
+        if let Some((session, channel)) = engine.session_with_channel(number) {
+            let mut turns = 0..ROUNDS_BEFORE_TICK;
+            while turns.next().is_some() && self.take_frames(engine, &session, &channel) {}
+            engine.end_session(&session, Ending::ProcessEnded);
         }
     }
 
@@ -274,19 +291,15 @@ impl Pump {
         true
     }
 
-    /// How long to sleep: until the next tick or the next end of a lingering.
-    fn timeout(&self, clock: &mut Clock) -> Option<Duration> {
-        if self.armed.load(Ordering::SeqCst) {
-            clock.start();
-        }
-        let expiry = self.lingering.lock().first().map(|(at, _)| *at);
-        let next = [clock.next, expiry].into_iter().flatten().min()?;
-        Some(next.saturating_duration_since(Instant::now()))
+    /// How long to sleep at most: until the next end of a lingering.
+    fn until_expiry(&self) -> Option<Duration> {
+        let (at, _) = *self.lingering.lock().first()?;
+        Some(at.saturating_duration_since(Instant::now()))
     }
 
     /// Goes on ticking while there is need, and a little longer.
     fn rearm(&self, engine: &Engine, clock: &mut Clock, needed: bool) {
-        clock.restart();
+        clock.restart(&self.timer, TICK);
         clock.quiet = if needed { 0 } else { clock.quiet + 1 };
         if clock.quiet <= AFTERGLOW {
             return;
@@ -296,7 +309,7 @@ impl Pump {
         if engine.needs_ticks() {
             self.armed.store(true, Ordering::SeqCst);
         } else {
-            clock.next = None;
+            clock.stop(&self.timer);
         }
         clock.quiet = 0;
     }
@@ -309,29 +322,5 @@ impl Pump {
             expired.extend(lingering.pop_first().map(|(_, provider)| provider));
         }
         expired
-    }
-}
-
-/// When the next tick is due.
-#[derive(Default)]
-struct Clock {
-    next: Option<Instant>,
-    /// Ticks since the last one that was needed.
-    quiet: u32,
-}
-
-impl Clock {
-    fn start(&mut self) {
-        if self.next.is_none() {
-            self.restart();
-        }
-    }
-
-    fn restart(&mut self) {
-        self.next = Some(Instant::now() + TICK);
-    }
-
-    fn is_due(&self) -> bool {
-        self.next.is_some_and(|next| Instant::now() >= next)
     }
 }

@@ -15,6 +15,11 @@ fn acquire(dir: &RuntimeDir) -> Option<DaemonLock> {
     DaemonLock::acquire(dir).expect("the lock file can be made")
 }
 
+/// What a probe says.
+fn is_held(dir: &RuntimeDir) -> Result<bool> {
+    Probe::open(dir)?.map_or(Ok(false), |probe| probe.is_held())
+}
+
 #[test]
 fn of_two_contenders_one_wins() {
     // The loser takes the whole of its patience each time.
@@ -80,6 +85,19 @@ fn probes_do_not_keep_a_daemon_from_starting() {
         }
         drop(stop);
     });
+}
+
+#[test]
+fn a_probe_that_a_child_inherited_holds_nothing() {
+    let (_guard, dir) = runtime();
+    drop(acquire(&dir));
+    let probe = Probe::open(&dir).expect("our own file").expect("made");
+    // A fork has the same open file, as a duplicate has.
+    let inherited = dup(&probe).expect("a descriptor");
+    assert!(!probe.is_held().expect("a probe works"));
+    drop(probe);
+    assert!(acquire(&dir).is_some());
+    drop(inherited);
 }
 
 #[test]

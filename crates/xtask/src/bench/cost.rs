@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::ops::Sub;
+use std::path::Path;
 
 use crate::Outcome;
 
@@ -13,21 +14,29 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// Sums the threads that live now. The processes measured here start and end no threads
-    /// while they serve, so nothing is lost between two samples.
+    /// Sums the threads that live now.
     pub fn sample(processes: &[u32]) -> Outcome<Self> {
         let mut total = Self::default();
         for process in processes {
             for thread in fs::read_dir(format!("/proc/{process}/task"))? {
-                let thread = thread?.path();
-                let times = fs::read_to_string(thread.join("schedstat"))?;
-                let on_cpu = times.split_whitespace().next().unwrap_or_default();
-                total.cpu_nanoseconds += on_cpu.parse::<u64>()?;
-                total.switches += switches(&fs::read_to_string(thread.join("status"))?);
+                // One that ends between the listing and the look has done nothing for a read.
+                if let Some(cost) = of_thread(&thread?.path()) {
+                    total.cpu_nanoseconds += cost.cpu_nanoseconds;
+                    total.switches += cost.switches;
+                }
             }
         }
         Ok(total)
     }
+}
+
+fn of_thread(thread: &Path) -> Option<Cost> {
+    let times = fs::read_to_string(thread.join("schedstat")).ok()?;
+    let status = fs::read_to_string(thread.join("status")).ok()?;
+    Some(Cost {
+        cpu_nanoseconds: times.split_whitespace().next()?.parse().ok()?,
+        switches: switches(&status),
+    })
 }
 
 impl Sub for Cost {

@@ -246,7 +246,11 @@ fn a_job_can_be_detached_later() {
 #[test]
 fn a_job_that_leaves_the_last_word_to_its_caller_waits_for_it() {
     run(async {
-        for (method, status, left) in [("Confirm", 0, false), ("Cancel", 9, true)] {
+        for (method, status, left) in [
+            ("Confirm", 0, false),
+            ("Detach", 0, false),
+            ("Cancel", 9, true),
+        ] {
             let copying = Copying::of(ENDS).await;
             let mut client = copying.rig.on_socket().await;
             let confirm = options(&[(option::CONFIRM, true.into())]);
@@ -306,7 +310,7 @@ fn what_cannot_be_is_refused_before_there_is_a_job() {
             (
                 (option::EXPIRES, 1u64.into()),
                 Status::Timeout,
-                "Materialize",
+                "stopped waiting",
             ),
         ] {
             let refused = copying.begin(&client, options(&[bad])).await.unwrap_err();

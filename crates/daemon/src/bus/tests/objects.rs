@@ -1,9 +1,14 @@
 //! The tree as it changes: which signals come, in which order, and what is there when.
 
+use fuse_promise_core::ids::ProviderNumber;
+use fuse_promise_engine::EngineEvent;
 use fuse_promise_wire::bus::{IFACE_MANAGER, IFACE_PROMISE, IFACE_PROVIDER, ROOT_PATH};
+use zbus::MessageStream;
+use zbus::connection::Builder;
 use zbus::fdo::ManagedObjects;
 
 use super::rig::{Added, Changed, Removed, Rig, run};
+use crate::bus::events::{Scope, WatchNumber};
 
 const PROMISES: u32 = 300;
 
@@ -188,5 +193,24 @@ fn a_peer_by_the_socket_hears_nothing_of_promises() {
         let object = format!("{ROOT_PATH}/promise/1");
         let hidden = client.try_property(&object, IFACE_PROMISE, "State").await;
         hidden.unwrap_err();
+    });
+}
+
+#[test]
+fn a_peer_that_reads_nothing_is_given_up() {
+    run(async {
+        let rig = Rig::new();
+        let (stream, serving) = rig.serve(Scope::Process(std::process::id()));
+        let peer = Builder::unix_stream(stream).p2p().build().await.unwrap();
+        // Once this is full, which nobody takes from, the peer reads no more.
+        let _signals = MessageStream::from(&peer);
+        let registered = rig.on_socket().await.register().await;
+        let changed = EngineEvent::ProviderChanged(ProviderNumber(registered.number));
+        while !serving.is_finished() {
+            let events = rig.bus.service.events.clone();
+            tokio::spawn(async move { events.shown(WatchNumber(0), changed).await });
+            tokio::task::yield_now().await;
+        }
+        serving.await.unwrap();
     });
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use fuse_promise_wire::bus::{IFACE_MANAGER, ROOT_PATH};
 
 use super::rig::{Client, Rig, options, run, text};
+use crate::bus::awaitable;
 use crate::bus::listener::{Handshakes, listen};
 
 /// Longer than any test lives.
@@ -113,7 +114,7 @@ fn served() -> (Rig, PathBuf) {
     let rig = Rig::new();
     let path = rig.daemon.runtime_dir.socket_path();
     let listener = UnixListener::bind(&path).unwrap();
-    rig.bus.serve_socket(listener).unwrap();
+    rig.bus.serve_socket(awaitable(listener).unwrap());
     (rig, path)
 }
 

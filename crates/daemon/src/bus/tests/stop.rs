@@ -6,7 +6,16 @@ use fuse_promise_core::failure::Result;
 use fuse_promise_core::status::Status;
 
 use super::rig::{Rig, options, run};
+use crate::bus::calls::Asker;
+use crate::bus::events::WatchNumber;
 use crate::bus::service::Stage;
+
+fn asker() -> Asker {
+    Asker {
+        connection: WatchNumber(0),
+        sender: None,
+    }
+}
 
 #[test]
 fn a_call_that_waits_is_answered_and_a_new_one_refused() {
@@ -16,7 +25,7 @@ fn a_call_that_waits_is_answered_and_a_new_one_refused() {
         let (release, held) = channel::<()>();
         let service = rig.bus.service.clone();
         let call = tokio::spawn(async move {
-            let _call = service.begin()?;
+            let _call = service.begin(asker())?;
             let work = service.run(move |_| {
                 // Ends when the test lets go of the other end.
                 let _ = held.recv();
@@ -33,28 +42,6 @@ fn a_call_that_waits_is_answered_and_a_new_one_refused() {
         let answered: Result<()> = call.await.unwrap();
         assert_eq!(answered.unwrap_err().status, Status::Unavailable);
         drop(release);
-    });
-}
-
-#[test]
-fn there_are_only_so_many_calls_at_a_time() {
-    run(async {
-        let rig = Rig::new();
-        let service = &rig.bus.service;
-        let mut calls = Vec::new();
-        let failure = loop {
-            match service.begin() {
-                Ok(call) => calls.push(call),
-                Err(failure) => break failure,
-            }
-        };
-        assert_eq!(failure.status, Status::Unavailable);
-        assert!(
-            failure.message.contains(&calls.len().to_string()),
-            "{failure}"
-        );
-        calls.pop();
-        assert!(service.begin().is_ok());
     });
 }
 
@@ -77,7 +64,7 @@ fn stopping_twice_is_stopping_once() {
         rig.bus.stop().await;
         rig.bus.stop().await;
         rig.bus.service.advance(Stage::Refusing);
-        assert!(rig.bus.service.begin().is_err());
+        assert!(rig.bus.service.begin(asker()).is_err());
         rig.bus.service.reaches(Stage::Closing).await;
     });
 }
