@@ -3,6 +3,8 @@
 //! the test makes it happen.
 #![allow(dead_code)]
 
+pub mod served;
+
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
