@@ -95,8 +95,12 @@ mod tests {
             .map(|fd| std::fs::read_link(format!("/proc/self/fd/{fd}")).unwrap())
             .map(|target| target.to_str().unwrap().to_owned())
             .collect();
-        let expected = ["anon_inode:[eventfd]", "anon_inode:[eventpoll]"];
-        assert_eq!(kinds, expected.map(str::to_owned).into());
+        for kind in ["anon_inode:[eventfd]", "anon_inode:[eventpoll]"] {
+            assert!(kinds.contains(kind), "{kinds:?}");
+        }
+        // Built beside a program that handles signals, each runtime has a socket for them, too.
+        let sockets = kinds.iter().filter(|kind| kind.starts_with("socket:"));
+        assert!(sockets.count() == kinds.len() - 2, "{kinds:?}");
         assert!(
             ones.iter().all(|fd| !others.contains(fd)),
             "{ones:?} {others:?}"
