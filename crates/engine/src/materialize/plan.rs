@@ -148,7 +148,6 @@ impl Plan {
 
 fn decide(node: &Node<'_>, present: Present, policy: ConflictPolicy) -> Action {
     let is_directory = node.kind == NodeKind::Directory;
-    let keeps_old = matches!(policy, ConflictPolicy::Skip | ConflictPolicy::Newer);
     match present {
         Present::Nothing if is_directory => Action::MakeDirectory,
         Present::Nothing => Action::CreateFile,
@@ -159,7 +158,7 @@ fn decide(node: &Node<'_>, present: Present, policy: ConflictPolicy) -> Action {
             _ => Action::ReplaceFile,
         },
         // A file where a directory should be or the reverse, or neither.
-        _ if keeps_old && policy == ConflictPolicy::Skip => Action::Skip,
+        _ if policy == ConflictPolicy::Skip => Action::Skip,
         _ => Action::Refuse,
     }
 }
