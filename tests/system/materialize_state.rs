@@ -102,6 +102,31 @@ both_shapes! {
     }
 }
 
+/// > A promise that was copied whole before its provider died stays listed for the time of
+/// > `--linger-materialized`, and goes as soon as a read finds that a copy is no longer what was
+/// > written.
+#[test]
+fn a_copied_promise_without_provider_goes_with_its_copy() {
+    for shape in SHAPES {
+        let session = Session::options(shape).flag("--linger=10ms").start();
+        let mut provider = session.provider();
+        let promise = provider.publish(&Tree::new().file("a", 3000));
+        let other = session.provider().publish(&Tree::new().file("b", 1));
+        let target = target(&session);
+        copy(&session, &[], &promise.path, &target).ok();
+        provider.kill();
+        // What was not copied goes after the first time.
+        wait_until("the other promise going", || !other.path.exists());
+        promise.check();
+        fs::write(target.join("promise-1/a"), vec![b'x'; 3000]).unwrap();
+        assert_eq!(errno(read(&promise.join("a"))), Some(Errno::IO));
+        wait_until("the promise going", || !promise.path.exists());
+    }
+}
+
+/// > A promise that was copied whole before its provider died stays listed for the time of
+/// > `--linger-materialized`, and goes as soon as a read finds that a copy is no longer what was
+/// > written.
 #[test]
 fn a_copied_promise_without_provider_stays_for_a_time_of_its_own() {
     const LINGER: Duration = Duration::from_secs(1);

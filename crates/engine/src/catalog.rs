@@ -122,6 +122,12 @@ impl Catalog {
         own.cloned().collect()
     }
 
+    pub(crate) fn lists_any_of(&self, provider: ProviderNumber) -> bool {
+        let shelf = self.read();
+        let mut listed = shelf.listed.values();
+        listed.any(|promise| promise.session.number() == provider)
+    }
+
     pub(crate) fn totals(&self) -> Totals {
         let shelf = self.read();
         Totals {

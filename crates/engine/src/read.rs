@@ -59,6 +59,17 @@ impl Engine {
             return reply.data(&[]);
         }
         let request = ReadRequest { length, ..request };
+        self.read_node(request, promise, row, reply);
+    }
+
+    /// Decides who answers a range that was capped already.
+    pub(crate) fn read_node(
+        self: &Arc<Self>,
+        request: ReadRequest,
+        promise: Arc<Promise>,
+        row: Row,
+        reply: Box<dyn ReadReply>,
+    ) {
         match promise.local_copy(row) {
             Some(copy) => self.local_files.submit(
                 Arc::clone(self),

@@ -87,6 +87,12 @@ fn a_promise_that_was_materialized_whole_stays_longer() {
     assert_eq!(state, NodeState::Materialized);
     let a = node(served.promise, 1);
     assert_eq!(served.rig.read(a, 0, 10).answer(), Ok(bytes(1, 0, 10)));
+    // It is here for its copy's sake alone, and goes with it, and the session with both.
+    std::fs::remove_file(served.path("promise-1/a")).unwrap();
+    let eio = Err(rustix::io::Errno::IO.raw_os_error());
+    assert_eq!(served.rig.read(a, 0, 10).answer(), eio);
+    assert!(engine.promise(served.promise).is_none());
+    assert_eq!(engine.gauges().providers, 0);
 }
 
 #[test]

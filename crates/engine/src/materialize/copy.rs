@@ -16,6 +16,7 @@ use fuse_promise_core::failure::{Failure, Result};
 use fuse_promise_core::ids::Row;
 use fuse_promise_core::limits::READ_LEN_MAX;
 use fuse_promise_core::status::Status;
+use fuse_promise_core::words::ConflictPolicy;
 
 use super::chunk::{Answered, Chunk, Message};
 use super::job::Job;
@@ -23,7 +24,7 @@ use super::journal::Journal;
 use super::memory::Held;
 use super::partial::{Identity, Partial, Publish};
 use super::paths::CopyPaths;
-use super::plan::{Action, Step};
+use super::plan::{Action, Root, Step};
 use super::report::Report;
 use super::target::Directory;
 use super::trouble::{Tried, Trouble, of_provider, of_target};
@@ -54,7 +55,8 @@ pub(super) struct Work {
     pub(super) job: Arc<Job>,
     pub(super) target: Directory,
     pub(super) paths: CopyPaths,
-    pub(super) steps: Vec<Step>,
+    pub(super) root: Root,
+    pub(super) policy: ConflictPolicy,
     pub(super) sync: bool,
     pub(super) journal: Arc<Journal>,
     /// Reads under way at a time.
@@ -99,7 +101,9 @@ impl Copying {
 
     /// Runs the job to its end.
     pub(super) fn run(mut self) {
-        let done = self.copy().and_then(|()| self.finish_directories());
+        let planned = self.plan();
+        let copied = planned.and_then(|steps| self.copy(steps));
+        let done = copied.and_then(|()| self.finish_directories());
         self.open.clear();
         match done {
             Ok(()) => self.keep_local_copy(),
@@ -116,8 +120,18 @@ impl Copying {
             .event(EngineEvent::JobFinished(number));
     }
 
-    fn copy(&mut self) -> Result<()> {
-        for step in std::mem::take(&mut self.work.steps) {
+    /// Decides about every node before anything is written.
+    fn plan(&self) -> Result<Vec<Step>> {
+        let work = &self.work;
+        let view = work.promise.view();
+        let go_on = || self.check_wishes();
+        let steps = work.root.steps(&view, &work.target, work.policy, go_on)?;
+        work.job.advance(|now| now.plan(&view, &steps));
+        Ok(steps)
+    }
+
+    fn copy(&mut self, steps: Vec<Step>) -> Result<()> {
+        for step in steps {
             self.check_wishes()?;
             self.begin(step)?;
         }

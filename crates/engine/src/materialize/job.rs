@@ -4,17 +4,21 @@
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
+use fuse_promise_core::attr::NodeKind;
 use fuse_promise_core::failure::Failure;
 use fuse_promise_core::ids::{JobNumber, PromiseNumber};
+use fuse_promise_core::image::ImageView;
 use fuse_promise_core::status::Status;
 use fuse_promise_core::words::JobState;
 
 use super::MaterializeOptions;
 use super::chunk::Message;
+use super::plan::{Action, Step};
 use super::report::Report;
 use crate::sync::Mutex;
 
-/// How far a job is. Totals are those of the plan.
+/// How far a job is. Totals are those of the plan, and 0 until the target has been
+/// looked at.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Progress {
     pub entries_done: u64,
@@ -29,6 +33,26 @@ pub struct Progress {
     pub target_path: Vec<u8>,
     /// The entry finished last, likewise; empty before the first.
     pub current_path: Vec<u8>,
+}
+
+impl Progress {
+    /// Sets the totals to what a plan amounts to.
+    pub(super) fn plan(&mut self, view: &ImageView<'_>, steps: &[Step]) {
+        for step in steps {
+            self.entries_total += 1;
+            let Some(node) = view.row(step.row) else {
+                continue;
+            };
+            match (step.action, node.kind) {
+                (Action::MakeDirectory, _) => self.directories_total += 1,
+                (Action::CreateFile | Action::ReplaceFile, NodeKind::File) => {
+                    self.files_total += 1;
+                    self.bytes_total = self.bytes_total.saturating_add(node.attr.size);
+                }
+                _ => {}
+            }
+        }
+    }
 }
 
 /// A job as it is now.

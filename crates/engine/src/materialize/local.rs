@@ -3,7 +3,8 @@
 //! A file of a copy answers for its node only as long as device, inode, size,
 //! modification and change time are what they were when it was written; after
 //! that it is as if the copy had never been made. Files are opened beneath the
-//! directory that was held since the job, one per thread, by threads of their own: reading a disk may wait, and nobody waits on the kernel's side.
+//! directory that was held since the job, one per thread, by threads of their own:
+//! reading a disk may wait, and nobody waits on the kernel's side.
 
 use std::collections::{HashSet, VecDeque};
 use std::os::fd::OwnedFd;
@@ -20,7 +21,6 @@ use super::partial::Identity;
 use super::paths::CopyPaths;
 use super::target::Directory;
 use crate::engine::Engine;
-use crate::observe::EngineEvent;
 use crate::promise::Promise;
 use crate::read::{ReadReply, ReadRequest};
 use crate::sync::Mutex;
@@ -169,9 +169,8 @@ impl Engine {
                     path = path(),
                     "the materialized copy was changed, moved or removed; it no longer serves"
                 );
-                let number = read.promise.number;
-                self.observer.event(EngineEvent::PromiseChanged(number));
-                return self.read(read.request, read.reply);
+                self.copy_lost(&read.promise);
+                return self.read_node(read.request, read.promise, read.row, read.reply);
             }
             Tried::Failed(errno) => {
                 tracing::warn!(path = path(), "the materialized copy is not read: {errno}");

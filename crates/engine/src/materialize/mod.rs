@@ -1,8 +1,9 @@
 //! Materialize: promised nodes become ordinary files.
 //!
-//! A call is checked and planned whole before anything is written; then a thread
-//! of the job's own carries the plan out (`copy.rs`), reading through the same
-//! path as every other reader. What was written serves later reads for as long as
+//! The call checks source and target and decides about the root of the copy; then a
+//! thread of the job's own plans the rest before it writes anything, and carries the
+//! plan out (`copy.rs`), reading through the same path as every other reader. The
+//! target may be a slow disk full of files, so its caller does not wait for that. What was written serves later reads for as long as
 //! it is unchanged (`local.rs`).
 
 mod chunk;
@@ -24,10 +25,8 @@ mod wrap_up;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
-use fuse_promise_core::attr::NodeKind;
 use fuse_promise_core::failure::{Failure, Result};
 use fuse_promise_core::ids::JobNumber;
-use fuse_promise_core::image::ImageView;
 use fuse_promise_core::words::ConflictPolicy;
 use rustix::fd::{AsRawFd, OwnedFd};
 
@@ -44,7 +43,7 @@ pub(crate) use journal::{PARTIALS, pages, sweep};
 pub(crate) use local::{LocalCopies, LocalCopy, LocalFiles, LocalRead};
 pub(crate) use memory::Memory;
 use paths::CopyPaths;
-use plan::{Action, Plan, plan};
+use plan::Root;
 pub use report::{Outcome, REPORTED, Report, Reported};
 use target::Directory;
 
@@ -74,7 +73,8 @@ impl Engine {
     /// directory that gets the copy (`O_PATH` will do).
     ///
     /// # Errors
-    /// Everything that can be known before the first byte: `NotFound` and
+    /// Everything that can be known without looking into the target's own
+    /// directories, and before the first byte: `NotFound` and
     /// `InvalidArgument` for the source, `InvalidArgument` for a target below the
     /// mount and for options that contradict each other, `Permission` for a target
     /// that cannot be written, `AlreadyExists` under the policy fail, `Unavailable`
@@ -99,13 +99,15 @@ impl Engine {
             0 => promise.number.id().into_bytes(),
             _ => node.name.to_vec(),
         };
-        let planned = plan(&view, &node, &own_name, &directory, options.policy)?;
-        let mut progress = totals(&view, &planned);
+        let root = Root::plan(&node, &own_name, &directory, options.policy)?;
         let shown = std::fs::read_link(format!("/proc/self/fd/{}", target.as_raw_fd()));
         let shown = shown.unwrap_or_default().into_os_string();
         let shown = std::os::unix::ffi::OsStringExt::into_vec(shown);
-        let paths = CopyPaths::new(&view, row, planned.root_name, shown);
-        progress.target_path = paths.shown(&view, row);
+        let paths = CopyPaths::new(&view, row, root.name.clone(), shown);
+        let progress = Progress {
+            target_path: paths.shown(&view, row),
+            ..Progress::default()
+        };
         let (to_inbox, inbox) = channel();
         let number = promise.number;
         check_not_expired("the materialize", options.expires)?;
@@ -124,7 +126,8 @@ impl Engine {
             job: Arc::clone(&job),
             target: directory,
             paths,
-            steps: planned.steps,
+            root,
+            policy: options.policy,
             sync: options.sync,
             journal: Arc::new(journal),
         };
@@ -200,24 +203,4 @@ fn check_last_word(options: &MaterializeOptions) -> Result<()> {
 fn window(reads_at_once: u32) -> usize {
     let concurrent = reads_at_once.saturating_sub(SLOTS_FOR_OTHERS);
     concurrent.max(reads_at_once / 2).max(1) as usize
-}
-
-/// What a plan amounts to.
-fn totals(view: &ImageView<'_>, plan: &Plan) -> Progress {
-    let mut totals = Progress::default();
-    for step in &plan.steps {
-        totals.entries_total += 1;
-        let Some(node) = view.row(step.row) else {
-            continue;
-        };
-        match (step.action, node.kind) {
-            (Action::MakeDirectory, _) => totals.directories_total += 1,
-            (Action::CreateFile | Action::ReplaceFile, NodeKind::File) => {
-                totals.files_total += 1;
-                totals.bytes_total = totals.bytes_total.saturating_add(node.attr.size);
-            }
-            _ => {}
-        }
-    }
-    totals
 }

@@ -50,51 +50,71 @@ pub(crate) struct Step {
     pub(crate) action: Action,
 }
 
-/// Steps in an order in which each directory comes before what is in it.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Plan {
+/// What is done about the source itself, and under which name. Known after a look
+/// or two at the target, so that a call can be refused while its caller waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Root {
     /// Name of the copy's root in the target directory.
-    pub(crate) root_name: Vec<u8>,
-    pub(crate) steps: Vec<Step>,
+    pub(crate) name: Vec<u8>,
+    row: Row,
+    action: Action,
 }
 
 /// Names tried for a renamed root before giving up.
 const RENAMES: u32 = 10_000;
 
-/// Plans the copy of a node and all that is below it to `target/root_name`.
-///
-/// # Errors
-/// `AlreadyExists` under the policy fail when the name is taken; whatever looking
-/// at the target gives.
-pub(crate) fn plan<D: Existing>(
-    view: &ImageView<'_>,
-    source: &Node<'_>,
-    root_name: &[u8],
-    target: &D,
-    policy: ConflictPolicy,
-) -> Result<Plan> {
-    let present = target.look(root_name)?;
-    let mut root_name = root_name.to_vec();
-    let mut action = decide(source, present, policy);
-    match policy {
-        ConflictPolicy::Fail if present != Present::Nothing => return Err(taken(&root_name)),
-        ConflictPolicy::Rename if present != Present::Nothing => {
-            root_name = free_name(&root_name, source.kind, target)?;
-            action = decide(source, Present::Nothing, policy);
+impl Root {
+    /// Plans the copy of `source` to `target/name`.
+    ///
+    /// # Errors
+    /// `AlreadyExists` under the policy fail when the name is taken; whatever looking
+    /// at the target gives.
+    pub(crate) fn plan<D: Existing>(
+        source: &Node<'_>,
+        name: &[u8],
+        target: &D,
+        policy: ConflictPolicy,
+    ) -> Result<Self> {
+        let mut present = target.look(name)?;
+        let mut name = name.to_vec();
+        match policy {
+            ConflictPolicy::Fail if present != Present::Nothing => return Err(taken(&name)),
+            ConflictPolicy::Rename if present != Present::Nothing => {
+                name = free_name(&name, source.kind, target)?;
+                present = Present::Nothing;
+            }
+            _ => {}
         }
-        _ => {}
+        Ok(Self {
+            name,
+            row: source.row,
+            action: decide(source, present, policy),
+        })
     }
-    let mut plan = Plan {
-        root_name,
-        steps: Vec::new(),
-    };
-    plan.push(source.row, action);
-    let mut open = Vec::new();
-    if let Some(below) = below(target, &plan.root_name, action)? {
-        open.push((view.children(source.row), below));
+
+    /// The whole plan: this, and all that is below it, in an order in which each
+    /// directory comes before what is in it.
+    ///
+    /// # Errors
+    /// Whatever looking at the target gives, and what `go_on` says before each look.
+    pub(crate) fn steps<D: Existing>(
+        &self,
+        view: &ImageView<'_>,
+        target: &D,
+        policy: ConflictPolicy,
+        go_on: impl Fn() -> Result<()>,
+    ) -> Result<Vec<Step>> {
+        let mut steps = vec![Step {
+            row: self.row,
+            action: self.action,
+        }];
+        let mut open = Vec::new();
+        if let Some(below) = below(target, &self.name, self.action)? {
+            open.push((view.children(self.row), below));
+        }
+        walk(&mut steps, view, open, policy, go_on)?;
+        Ok(steps)
     }
-    plan.walk(view, open, policy)?;
-    Ok(plan)
 }
 
 /// What lies below a directory that is being planned: nothing for a new one.
@@ -109,41 +129,37 @@ fn below<D: Existing>(parent: &D, name: &[u8], action: Action) -> Result<Option<
     })
 }
 
-impl Plan {
-    fn push(&mut self, row: Row, action: Action) {
-        self.steps.push(Step { row, action });
-    }
-
-    /// Depth first, so that few directories are open at a time.
-    fn walk<D: Existing>(
-        &mut self,
-        view: &ImageView<'_>,
-        mut open: Vec<(Range<u32>, Below<D>)>,
-        policy: ConflictPolicy,
-    ) -> Result<()> {
-        while let Some((children, existing)) = open.last_mut() {
-            let Some(row) = children.next().map(Row) else {
-                open.pop();
-                continue;
-            };
-            let Some(node) = view.row(row) else { continue };
-            let (action, inside) = match existing {
-                None => {
-                    let action = decide(&node, Present::Nothing, policy);
-                    (action, (action == Action::MakeDirectory).then_some(None))
-                }
-                Some(directory) => {
-                    let action = decide(&node, directory.look(node.name)?, policy);
-                    (action, below(directory, node.name, action)?)
-                }
-            };
-            self.push(row, action);
-            if let Some(inside) = inside {
-                open.push((view.children(row), inside));
+/// Depth first, so that few directories are open at a time.
+fn walk<D: Existing>(
+    steps: &mut Vec<Step>,
+    view: &ImageView<'_>,
+    mut open: Vec<(Range<u32>, Below<D>)>,
+    policy: ConflictPolicy,
+    go_on: impl Fn() -> Result<()>,
+) -> Result<()> {
+    while let Some((children, existing)) = open.last_mut() {
+        let Some(row) = children.next().map(Row) else {
+            open.pop();
+            continue;
+        };
+        let Some(node) = view.row(row) else { continue };
+        let (action, inside) = match existing {
+            None => {
+                let action = decide(&node, Present::Nothing, policy);
+                (action, (action == Action::MakeDirectory).then_some(None))
             }
+            Some(directory) => {
+                go_on()?;
+                let action = decide(&node, directory.look(node.name)?, policy);
+                (action, below(directory, node.name, action)?)
+            }
+        };
+        steps.push(Step { row, action });
+        if let Some(inside) = inside {
+            open.push((view.children(row), inside));
         }
-        Ok(())
     }
+    Ok(())
 }
 
 fn decide(node: &Node<'_>, present: Present, policy: ConflictPolicy) -> Action {

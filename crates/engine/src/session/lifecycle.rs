@@ -192,6 +192,20 @@ impl Engine {
         self.remove_session(number);
     }
 
+    /// A copy of the promise was found changed. A promise that was listed only for its
+    /// sake goes, and so does a session with its last one.
+    pub(crate) fn copy_lost(&self, promise: &Promise) {
+        let session = &promise.session;
+        if !session.is_kept_for_copies() || promise.state() == NodeState::Materialized {
+            let changed = EngineEvent::PromiseChanged(promise.number);
+            return self.observer.event(changed);
+        }
+        self.unlist(promise);
+        if !self.catalog.lists_any_of(session.number()) {
+            self.remove_session(session.number());
+        }
+    }
+
     /// Takes a session out, and its promises out of the listing.
     fn remove_session(&self, number: ProviderNumber) {
         for promise in self.catalog.of_provider(number) {

@@ -164,6 +164,11 @@ impl Session {
         !self.sorted.swap(true, Ordering::AcqRel)
     }
 
+    /// Whether a promise of it is listed only for the sake of its copy.
+    fn is_kept_for_copies(&self) -> bool {
+        self.has_ended() && self.sorted.load(Ordering::Acquire)
+    }
+
     pub(crate) fn reads_at_once(&self) -> u32 {
         self.reads_at_once
     }

@@ -130,7 +130,7 @@ proptest! {
         let source = view.row(Row(0)).unwrap();
         let inside = there.clone().map(|there| (b"promise-1".to_vec(), there));
         let target = Rc::new(inside.into_iter().collect::<BTreeMap<_, _>>());
-        let planned = plan(&view, &source, b"promise-1", &target, policy);
+        let planned = Root::plan(&source, b"promise-1", &target, policy);
         if policy == ConflictPolicy::Fail && there.is_some() {
             prop_assert_eq!(planned.unwrap_err().status, Status::AlreadyExists);
             return Ok(());
@@ -138,11 +138,11 @@ proptest! {
         let planned = planned.unwrap();
         let renamed = policy == ConflictPolicy::Rename && there.is_some();
         let name = if renamed { "promise-1 (1)" } else { "promise-1" };
-        prop_assert_eq!(&planned.root_name[..], name.as_bytes());
+        prop_assert_eq!(&planned.name[..], name.as_bytes());
         let mut steps = Vec::new();
         let there = there.as_ref().filter(|_| !renamed);
         expect_below(&view, Row(0), there, policy, &mut steps);
-        prop_assert_eq!(planned.steps, steps);
+        prop_assert_eq!(planned.steps(&view, &target, policy, || Ok(())).unwrap(), steps);
     }
 }
 
@@ -167,4 +167,17 @@ fn the_first_free_number_is_taken() {
     let target = Rc::new(BTreeMap::from(taken));
     let free = free_name(b"f.txt", NodeKind::File, &target).unwrap();
     assert_eq!(free, b"f (3).txt");
+}
+
+#[test]
+fn a_job_that_is_cancelled_stops_looking_at_the_target() {
+    let image = build(&BTreeMap::from([("a".to_owned(), true)]));
+    let view = ImageView::check(&image).unwrap();
+    let inside = Model::Directory(Rc::default());
+    let target = Rc::new(BTreeMap::from([(b"promise-1".to_vec(), inside)]));
+    let source = view.row(Row(0)).unwrap();
+    let root = Root::plan(&source, b"promise-1", &target, ConflictPolicy::Overwrite).unwrap();
+    let cancelled = || Err(Failure::cancelled("the job was cancelled"));
+    let refused = root.steps(&view, &target, ConflictPolicy::Overwrite, cancelled);
+    assert_eq!(refused.unwrap_err().status, Status::Cancelled);
 }
