@@ -7,15 +7,17 @@
 #define SIZE ((size_t)600 << 10)
 
 static fp_context_t *context;
-/* While it is set, reads of the node "held" wait for it. */
-static sem_t gate;
+/* Reads of the node "held" say that they have begun, and wait for the gate, once each. */
+static sem_t begun, gate;
 
 static fp_status_t read_gated(const fp_read_request_t *request, fp_read_response_t *response,
                               void *user_data)
 {
     (void)user_data;
-    if (strcmp(request->node_id, "held") == 0)
+    if (strcmp(request->node_id, "held") == 0) {
+        sem_post(&begun);
         sem_wait(&gate);
+    }
     fill(request, response);
     return FP_OK;
 }
@@ -123,6 +125,7 @@ static void check_stop(const char *source)
     CHECK_STATUS(fp_materialize_wait(job, 0), FP_ERR_TIMEOUT);
     CHECK_STATUS(fp_materialize_wait(job, 20), FP_ERR_TIMEOUT);
     CHECK_STATUS(fp_materialize_result(job, 0, &entry), FP_ERR_UNAVAILABLE);
+    REQUIRE(sem_wait(&begun) == 0);
     CHECK_STATUS(fp_materialize_cancel(job), FP_OK);
     CHECK_STATUS(fp_materialize_wait(job, -1), FP_ERR_CANCELLED);
     status = poll_job(job);
@@ -131,6 +134,15 @@ static void check_stop(const char *source)
     fp_materialize_free(job);
     sem_post(&gate);
     free(copy);
+}
+
+/* The daemon notices who leaves before it serves who comes later. */
+static void come_later(void)
+{
+    fp_context_t *later = open_session();
+
+    fp_provider_unregister(register_provider(later, read_pattern, NULL));
+    fp_context_close(later);
 }
 
 /* A context that is closed takes its jobs along; their handles are still to be freed. */
@@ -143,12 +155,14 @@ static void check_close(const char *source)
 
     context = open_session();
     job = start(source, FP_CONFLICT_FAIL);
+    REQUIRE(sem_wait(&begun) == 0);
     fp_context_close(context);
     context = kept;
     CHECK_STATUS(fp_materialize_poll(job, &status), FP_ERR_UNAVAILABLE);
     CHECK_STATUS(fp_materialize_wait(job, -1), FP_ERR_UNAVAILABLE);
     CHECK_STATUS(fp_materialize_cancel(job), FP_ERR_UNAVAILABLE);
     fp_materialize_free(job);
+    come_later();
     sem_post(&gate);
     CHECK(access(copy, F_OK) != 0);
     free(copy);
@@ -187,7 +201,7 @@ int main(void)
 
     check_begin();
     make_temporary();
-    REQUIRE(sem_init(&gate, 0, 0) == 0);
+    REQUIRE(sem_init(&begun, 0, 0) == 0 && sem_init(&gate, 0, 0) == 0);
     context = open_session();
     provider = register_provider(context, read_pattern, NULL);
     publish_file(context, provider, "file", SIZE, file);

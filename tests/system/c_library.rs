@@ -7,6 +7,7 @@ mod ordinary_programs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use fuse_promise_testkit::process::{Process, Ran, run};
 use fuse_promise_testkit::{Session, Shape, both_shapes};
@@ -20,6 +21,15 @@ enum Way {
     Sanitized,
     Memcheck,
     Static,
+}
+
+impl Way {
+    /// Memcheck makes a program some fifty times slower, and several run at once.
+    fn allow(self, session: &Session) {
+        if self == Self::Memcheck {
+            session.allow(Duration::from_secs(300));
+        }
+    }
 }
 
 /// What one run needs.
@@ -72,6 +82,7 @@ fn passes(ran: &Ran) {
 
 fn alone(way: Way, program: &'static str) {
     let session = Session::idle(Shape::Private);
+    way.allow(&session);
     let need = Need {
         program,
         library: "lib",
@@ -100,6 +111,7 @@ fn needing(way: Way, need: &Need) {
         None => Session::options(Shape::Private),
     };
     let session = options.start();
+    way.allow(&session);
     let mut command = command(&session, way, need);
     passes(&run(command.env("FP_RUNTIME_DIR", session.runtime_dir())));
 }

@@ -1,5 +1,7 @@
 //! How the daemon starts and ends.
 
+mod support;
+
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
@@ -10,6 +12,7 @@ use fuse_promise_testkit::process::{Process, first_to_end};
 use fuse_promise_testkit::{Answer, Session, Shape, Tree, both_shapes, mounts};
 use rustix::io::Errno;
 use rustix::process::Signal;
+use support::wait_until;
 
 both_shapes! {
     /// > The mount point is `$XDG_RUNTIME_DIR/fuse-promise`, and it is there as soon as the daemon
@@ -95,6 +98,11 @@ both_shapes! {
             session.foreground().process().wait();
             let dead = session.mount().read_dir().unwrap_err().raw_os_error();
             assert_eq!(dead, Some(Errno::NOTCONN.raw_os_error()));
+        } else {
+            // The manager starts another one; until it has noticed, a start would do nothing.
+            wait_until("another daemon", || {
+                session.daemon_pid().is_some_and(|pid| pid != first)
+            });
         }
         session.start_daemon();
         assert_ne!(session.daemon_pid().unwrap(), first);

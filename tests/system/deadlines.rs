@@ -103,7 +103,7 @@ fn the_daemons_own_timeout_holds_for_who_chose_none() {
 #[test]
 fn a_provider_that_takes_nothing_times_out() {
     let session = Session::start(Shape::Private);
-    let mut provider = HandPlayed::register(&session, &[("read_timeout_ms", 1000)]);
+    let mut provider = HandPlayed::register(&session, &IMPATIENT);
     let promise = provider.publish(&Tree::new().file("a", 1 << 20));
     // Each leaves an event in the channel, until nothing more fits.
     let small = Tree::new().file("b", 1);

@@ -7,6 +7,7 @@ use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::Duration;
 
 use fuse_promise_testkit::fixture::check::assert_attributes;
 use fuse_promise_testkit::{Tree, both_shapes};
@@ -157,6 +158,8 @@ both_shapes! {
 
     /// Attributes come along with the names if the kernel wants them; either way they are the same.
     fn names_alone_and_names_with_attributes_agree(session) {
+        // Thousands of files are opened and read, one after the other.
+        session.allow(Duration::from_secs(180));
         let mut provider = session.provider();
         let promise = provider.publish(&large());
         let directory = promise.join("large");

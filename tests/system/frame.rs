@@ -15,7 +15,9 @@ fn a_private_service_manager_starts_and_stops_a_unit() {
     let manager = session.systemd();
     manager.write_unit(
         "tell.service",
-        "[Service]\nExecStart=/bin/sh -c 'echo $XDG_RUNTIME_DIR >%t/told; exec sleep infinity'\n",
+        // A start that has returned means that this has been said.
+        "[Service]\nType=oneshot\nRemainAfterExit=yes\n\
+         ExecStart=/bin/sh -c 'echo $XDG_RUNTIME_DIR >%t/told'\n",
     );
     manager.systemctl(&["start", "tell.service"]).ok();
     assert_eq!(manager.property("tell.service", "ActiveState"), "active");

@@ -3,9 +3,14 @@
 
 mod support;
 
-use fuse_promise_testkit::{Answer, HandPlayed, Published, Session, Tree, both_shapes};
+use fuse_promise_testkit::{
+    Answer, HandPlayed, ProviderProcess, Published, Session, Tree, both_shapes,
+};
 use support::balance::{OF_READS, await_reads, await_zero, gauge};
 use support::reader::Reader;
+
+/// A deadline that no test waits for.
+const AN_HOUR_MS: u32 = 3_600_000;
 
 /// Large enough that a listing of it takes many requests of the kernel.
 const FILES: usize = 1000;
@@ -36,7 +41,10 @@ fn everything_else(session: &Session, hung: &Published, good: &Published) {
 both_shapes! {
     /// > A provider that hangs delays no other provider's reads and no listing.
     fn everything_else_ends_while_eight_of_its_reads_wait(session) {
-        let (mut hung, mut good) = (session.provider(), session.provider());
+        let mut hung = ProviderProcess::launch(&session, None);
+        let patience = AN_HOUR_MS.to_string();
+        hung.register(&[("read_timeout_ms", patience.as_str())]).unwrap();
+        let mut good = session.provider();
         let (stuck, served) = (hung.publish(&tree()), good.publish(&tree()));
         hung.answer(None, Answer::Hang);
         let readers = Reader::many(&stuck.join("a"), 8, 100_000);
@@ -54,7 +62,8 @@ both_shapes! {
 
     /// It does not even take its frames: slots, queue and channel fill up.
     fn everything_else_ends_while_its_channel_is_full(session) {
-        let mut hung = HandPlayed::register(&session, &[("max_concurrent_reads", 64)]);
+        let options = [("max_concurrent_reads", 64), ("read_timeout_ms", AN_HOUR_MS)];
+        let mut hung = HandPlayed::register(&session, &options);
         let mut good = session.provider();
         let (stuck, served) = (hung.publish(&tree()), good.publish(&tree()));
         let small = Tree::new().file("b", 1);

@@ -16,7 +16,7 @@ use support::balance::{
     OF_READS, await_descriptors, await_zero, descriptors, gauge, lasting_descriptors,
 };
 use support::reader::Reader;
-use support::{SHAPES, wait_for_state};
+use support::{SHAPES, wait_for_state, wait_until};
 
 type Misdeed = fn(&HandPlayed, &ReadFrame);
 
@@ -84,6 +84,9 @@ fn done(read: &ReadFrame) -> [u8; 64] {
     .encode()
 }
 
+/// Frames that do not fit into a channel many times over.
+const FLOOD: u64 = 1000;
+
 both_shapes! {
     /// > A provider that breaks the protocol loses its own session and harms nobody else.
     fn each_misdeed_ends_its_own_session_only(session) {
@@ -125,7 +128,8 @@ both_shapes! {
         let rude = HandPlayed::silent(&Place::of_session(&session), &[]).unwrap();
         rude.send(&ToDaemon::Alive { request: 1, epoch: 1 });
         rude.wait_closed();
-        assert_eq!(gauge(&session, "faulty_sessions"), 1);
+        // Counted when the channel is closed already.
+        wait_until("a faulty session", || gauge(&session, "faulty_sessions") == 1);
         // A hello alone is a good beginning.
         let polite = HandPlayed::silent(&Place::of_session(&session), &[]).unwrap();
         polite.send(&ToDaemon::Hello { protocol: PROTOCOL_VERSION });
@@ -141,22 +145,23 @@ both_shapes! {
         let flood = std::thread::spawn(move || {
             let mut sent = 0;
             let frame = ToDaemon::Alive { request: 9, epoch: 1 };
-            while matches!(stopped.try_recv(), Err(std::sync::mpsc::TryRecvError::Empty)) {
+            let goes_on = || stopped.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty);
+            // However seldom it has its turn, it is a flood in the end.
+            while goes_on() || sent <= FLOOD {
                 match flooding.try_send(&frame) {
                     SendOutcome::Sent => sent += 1,
                     SendOutcome::Full => std::thread::yield_now(),
                     SendOutcome::Closed => panic!("closed after {sent} frames"),
                 }
             }
-            (flooding, sent)
+            flooding
         });
         for _ in 0..20 {
             served.check();
         }
         session.run("ls", &["-lR", session.mount().to_str().unwrap()]).ok();
         drop(stop);
-        let (flooding, sent) = flood.join().unwrap();
-        assert!(sent > 1000, "{sent}");
+        let flooding = flood.join().unwrap();
         good_read(&session, flooding);
     }
 }

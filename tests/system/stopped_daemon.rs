@@ -1,14 +1,17 @@
 //! A daemon that is stopped in the middle of a call hangs nobody, and goes on
 //! as if nothing had been.
 
+mod support;
+
 use fuse_promise_core::{Record, Status};
 use fuse_promise_testkit::{ProviderProcess, Tree, both_shapes};
 use rustix::process::Signal;
+use support::stop;
 
 both_shapes! {
     fn registering(session) {
         let mut provider = ProviderProcess::launch(&session, None);
-        session.signal_daemon(Signal::STOP);
+        stop(session.daemon_pid().unwrap());
         let refused = provider.register(&[]).unwrap_err();
         assert_eq!(refused.status, Status::Timeout, "{refused:?}");
         session.signal_daemon(Signal::CONT);
@@ -19,7 +22,7 @@ both_shapes! {
     fn committing(session) {
         let mut provider = session.provider();
         provider.ask(&Record::new("begin")).unwrap();
-        session.signal_daemon(Signal::STOP);
+        stop(session.daemon_pid().unwrap());
         let refused = provider.ask(&Record::new("commit")).unwrap_err();
         assert_eq!(refused.status, Status::Timeout, "{refused:?}");
         session.signal_daemon(Signal::CONT);
@@ -33,7 +36,7 @@ both_shapes! {
     fn unregistering(session) {
         let mut provider = session.provider();
         provider.publish(&Tree::new().file("a", 100)).check();
-        session.signal_daemon(Signal::STOP);
+        stop(session.daemon_pid().unwrap());
         provider.unregister();
         session.signal_daemon(Signal::CONT);
         provider.register(&[]).unwrap();
@@ -43,14 +46,14 @@ both_shapes! {
     fn closing(session) {
         let mut provider = session.provider();
         provider.publish(&Tree::new().file("a", 100)).check();
-        session.signal_daemon(Signal::STOP);
+        stop(session.daemon_pid().unwrap());
         provider.close();
         session.signal_daemon(Signal::CONT);
         session.provider().publish(&Tree::new().file("b", 100)).check();
     }
 
     fn asking_for_the_status(session) {
-        session.signal_daemon(Signal::STOP);
+        stop(session.daemon_pid().unwrap());
         let said = session.fpctl(&["status"]);
         assert_ne!(said.value("daemon"), Some("connected"), "{said:?}");
         session.signal_daemon(Signal::CONT);
@@ -59,7 +62,7 @@ both_shapes! {
     }
 
     fn listing(session) {
-        session.signal_daemon(Signal::STOP);
+        stop(session.daemon_pid().unwrap());
         let exit_code = i32::from(Status::Timeout.exit_code());
         session.fpctl(&["list"]).fails_with(exit_code);
         session.signal_daemon(Signal::CONT);

@@ -154,6 +154,19 @@ pub fn wait_end(pid: u32, act: impl FnOnce()) {
     assert!(has_ended(&pidfd, HANG_LIMIT), "pid {pid} does not end");
 }
 
+/// Kills processes and returns when they have gone. One that waits in a mount goes only when
+/// that does, so no longer than `patience` for each.
+pub fn end(pids: &[u32], patience: Duration) {
+    let open = |pid: &u32| pidfd_open(pid_of(*pid), PidfdFlags::empty()).ok();
+    let living: Vec<OwnedFd> = pids.iter().filter_map(open).collect();
+    for pid in pids {
+        send(*pid, Signal::KILL);
+    }
+    for pidfd in living {
+        has_ended(&pidfd, patience);
+    }
+}
+
 fn has_ended(pidfd: &OwnedFd, limit: Duration) -> bool {
     let timeout = Timespec::try_from(limit).expect("a limit in range");
     loop {

@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -136,19 +137,19 @@ impl Drop for SessionDirs {
     }
 }
 
+/// What a killed process takes to be gone.
+const A_MOMENT: Duration = Duration::from_millis(500);
+
 /// Kills every process of the session in `root` and takes its mounts away.
 pub fn end_everything(root: &Path) {
     // A service manager restarts what is killed before it is killed itself,
     // hence more than one round.
-    for _ in 0..100 {
+    for _ in 0..20 {
         let left = process::of_session(root);
         if left.is_empty() {
             break;
         }
-        for pid in left {
-            process::send(pid, rustix::process::Signal::KILL);
-        }
-        std::thread::yield_now();
+        process::end(&left, A_MOMENT);
     }
     for mount in mounts::beneath(root) {
         mounts::unmount_lazily(&mount.point);

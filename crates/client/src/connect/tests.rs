@@ -236,8 +236,7 @@ fn a_start_that_never_ends_is_given_up_with_what_is_known_of_the_unit() {
             unit,
             ..Facts::of(&place)
         });
-        let limit = Duration::from_secs(1);
-        let failure = connect_through(&place, Some(&bus), Start::IfNeeded, limit)
+        let failure = connect_through(&place, Some(&bus), Start::IfNeeded, LIMIT)
             .err()
             .unwrap();
         assert_eq!(failure.status, Status::Unavailable);

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use fuser::InitFlags;
+use rustix::io::retry_on_intr;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, shutdown, socketpair};
 
@@ -148,7 +149,9 @@ impl FakeKernel {
 
     pub fn receive(&self) -> Packet {
         let mut packet = vec![0; 1 << 20];
-        let length = rustix::io::read(&self.socket, &mut packet).unwrap();
+        // A read with a limit on its time is not taken up again after an interruption.
+        let read = retry_on_intr(|| rustix::io::read(&self.socket, &mut packet[..]));
+        let length = read.unwrap();
         packet.truncate(length);
         let body = packet.split_off(HEADER_LEN);
         let header = Packet {

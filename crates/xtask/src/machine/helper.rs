@@ -13,6 +13,9 @@ use super::run_group::RunGroup;
 use super::shared_settings::SharedSettings;
 use crate::Outcome;
 
+/// Far more than a dying process takes, and less than one that was forgotten lives.
+const GONE_WITHIN: Duration = Duration::from_secs(5);
+
 /// Waits for requests on standard input; its end means: undo.
 #[derive(Debug, Args)]
 pub struct Helper {}
@@ -84,7 +87,19 @@ impl Changes {
         Ok(name)
     }
 
+    /// What stays: a process that was killed takes a moment to be gone.
     fn leftovers(&self) -> Vec<String> {
+        let limit = Instant::now() + GONE_WITHIN;
+        loop {
+            let left = self.present();
+            if left.is_empty() || Instant::now() >= limit {
+                return left;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn present(&self) -> Vec<String> {
         let processes = self.group.iter().flat_map(RunGroup::leftovers);
         let mounts = self
             .folders

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
@@ -72,7 +73,9 @@ impl Peer {
             assert!(control.push(SendAncillaryMessage::ScmRights(&descriptors)));
         }
         let whole = [IoSlice::new(bytes)];
-        let sent = sendmsg(&self.stream, &whole, &mut control, SendFlags::NOSIGNAL).ok()?;
+        let sent =
+            retry_on_intr(|| sendmsg(&self.stream, &whole, &mut control, SendFlags::NOSIGNAL));
+        let sent = sent.ok()?;
         self.stream.write_all(&bytes[sent..]).ok()
     }
 
@@ -93,7 +96,10 @@ impl Peer {
             let received = match recvmsg(&self.stream, &mut bytes, &mut control, RecvFlags::empty())
             {
                 Ok(received) => received,
-                Err(rustix::io::Errno::CONNRESET) => return None,
+                // With a limit on its time a call that was interrupted is not taken up again by
+                // the kernel, not even when the process was only stopped for a while.
+                Err(Errno::INTR) => continue,
+                Err(Errno::CONNRESET) => return None,
                 Err(error) => panic!("no answer came within {HANG:?}: {error}"),
             };
             for item in control.drain() {
