@@ -3,6 +3,7 @@
 
 mod job;
 mod refusal;
+mod session;
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -14,12 +15,10 @@ use std::sync::{Arc, Condvar, Mutex};
 use fuse_promise_core::{Failure, ProviderNumber, Row, Status};
 use fuse_promise_wire::arena::Arena;
 use fuse_promise_wire::bus::{LIST_END, Options, ROOT_PATH, option, provider_path};
-use fuse_promise_wire::channel::RECV_LEN;
 use fuse_promise_wire::{
-    Channel, DaemonLock, Geometry, MappedImage, PROTOCOL_VERSION, ReadFrame, RecvOutcome,
-    RuntimeDir, SendOutcome, SessionEvent, ToDaemon, ToProvider,
+    Channel, DaemonLock, Geometry, MappedImage, PROTOCOL_VERSION, RuntimeDir, SessionEvent,
+    ToProvider,
 };
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use zbus::{Connection, OwnedObjectPath};
 
 use crate::bus_address::BusAddress;
@@ -31,10 +30,11 @@ use crate::test_support::GUARD;
 use job::Job;
 pub(crate) use job::Script;
 use refusal::Refusal;
+pub(crate) use session::FakeSession;
 
 const GEOMETRY: Geometry = Geometry {
     small_len: 64 << 10,
-    small_count: 1,
+    small_count: 8,
     large_len: 128 << 10,
     large_count: 1,
 };
@@ -134,12 +134,6 @@ struct Books {
     expires: Option<u64>,
     /// The job of the next Materialize, and of the last one.
     job: Arc<Script>,
-}
-
-/// The daemon's side of a session.
-pub(crate) struct FakeSession {
-    channel: Channel,
-    arena: Arena,
 }
 
 impl FakeDaemon {
@@ -248,53 +242,6 @@ impl FakeDaemon {
 
     fn books<T>(&self, look: impl FnOnce(&mut Books) -> T) -> T {
         look(&mut self.inside.books.lock().unwrap())
-    }
-}
-
-impl FakeSession {
-    /// Asks for 16 bytes of a node, without waiting for them.
-    pub(crate) fn ask(&self, request: u64, promise: u32, row: Row) {
-        self.send(ToProvider::Read(ReadFrame {
-            request,
-            epoch: 1,
-            promise,
-            row: row.0,
-            offset: 0,
-            length: 16,
-            slot: 0,
-            slot_offset: 0,
-            pid: 0,
-            tid: 0,
-        }));
-    }
-
-    /// The status and the bytes of the next answer; `None` if the session is over.
-    pub(crate) fn answer(&self) -> Option<(Status, Vec<u8>)> {
-        loop {
-            match self.receive()? {
-                ToDaemon::Hello { .. } => {}
-                ToDaemon::Done { status, length, .. } => {
-                    let bytes = self.arena.claim(0).unwrap().bytes(length as usize).to_vec();
-                    return Some((Status::from_code(status).unwrap(), bytes));
-                }
-                ToDaemon::Alive { .. } => panic!("nobody said alive"),
-            }
-        }
-    }
-
-    fn receive(&self) -> Option<ToDaemon> {
-        let patience = Timespec::try_from(GUARD).unwrap();
-        let mut watched = [PollFd::new(&self.channel, PollFlags::IN)];
-        assert_eq!(poll(&mut watched, Some(&patience)), Ok(1), "nothing came");
-        match self.channel.recv(&mut [0; RECV_LEN]).unwrap() {
-            RecvOutcome::Frame(frame) => Some(ToDaemon::decode(&frame).unwrap()),
-            RecvOutcome::Closed => None,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn send(&self, frame: ToProvider) {
-        assert_eq!(self.channel.send(&frame.encode()), Ok(SendOutcome::Sent));
     }
 }
 

@@ -17,7 +17,8 @@ pub struct ReadRequest<'a> {
     pub length: usize,
 }
 
-/// Answers reads, one at a time for each provider, on a thread of the library.
+/// Answers reads on threads of the library: of each provider one at a time, unless it allowed more
+/// ([`ProviderOptions::max_concurrent_reads`](crate::ProviderOptions::max_concurrent_reads)).
 pub trait ReadHandler: Send + Sync {
     /// Writes up to `request.length` bytes to the beginning of the buffer, which is as long, and
     /// returns how many. Fewer is continued with another request; 0 means that the file ends here.

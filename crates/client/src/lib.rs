@@ -2,7 +2,7 @@
 //! their reads, copy promised files out, inspect.
 //!
 //! Every call blocks, and every call has a deadline. A context has one thread that speaks D-Bus
-//! ([`Context`]), a provider one that answers reads ([`Provider`]). How the right daemon is found
+//! ([`Context`]), a provider one that answers reads, or several if it allows that ([`Provider`]). How the right daemon is found
 //! is decided in `route` and done in `connect`; a read is answered in `serve`. What a forked child
 //! may do (nothing) is in [`fork`].
 
@@ -22,6 +22,8 @@ mod fake_bus;
 mod fake_daemon;
 mod fault;
 pub mod fork;
+#[cfg(test)]
+mod gate;
 mod handler;
 mod image;
 mod job;

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fuse_promise_core::PromiseNumber;
 
+use crate::fork::ParentOnly;
 use crate::image::PromiseImage;
 
 /// A promise that may be read.
@@ -16,6 +17,9 @@ pub(crate) struct Promise {
     pub(crate) id: CString,
     pub(crate) image: Arc<PromiseImage>,
 }
+
+/// Also held by the handler's calls, and a call may outlive the release and fork.
+pub(crate) type KnownPromise = Arc<ParentOnly<Promise>>;
 
 #[derive(Default)]
 pub(crate) struct Promises {
@@ -27,7 +31,7 @@ struct Table {
     /// By commit id.
     committing: HashMap<u64, Arc<PromiseImage>>,
     /// By number.
-    committed: HashMap<u32, Arc<Promise>>,
+    committed: HashMap<u32, KnownPromise>,
 }
 
 impl Promises {
@@ -51,9 +55,8 @@ impl Promises {
         let Ok(id) = CString::new(number.id()) else {
             return;
         };
-        table
-            .committed
-            .insert(number.0, Arc::new(Promise { id, image }));
+        let promise = ParentOnly::new(Promise { id, image });
+        table.committed.insert(number.0, Arc::new(promise));
     }
 
     /// No more reads of the promise will come.
@@ -61,7 +64,7 @@ impl Promises {
         self.lock().committed.remove(&number.0);
     }
 
-    pub(crate) fn get(&self, number: u32) -> Option<Arc<Promise>> {
+    pub(crate) fn get(&self, number: u32) -> Option<KnownPromise> {
         self.lock().committed.get(&number).cloned()
     }
 

@@ -41,7 +41,7 @@ enum State {
     /// Some thread is registering. The others wait for it and take its outcome: a daemon that does
     /// not answer would let each of them wait in turn.
     Registering(Attempt),
-    /// With the last session, as long as its last handler call may still run.
+    /// With the last session, as long as handler calls of it may still run.
     Unregistered(Option<Arc<Session>>),
 }
 
@@ -70,8 +70,8 @@ impl Provider {
     }
 
     /// Ends the provider: its promises leave the listing, and no handler call begins any more.
-    /// Waits for a call that is running, unless it is made from inside that call. Doing it again
-    /// does nothing.
+    /// Waits for the calls that are running, unless it is made from inside one of them: then it
+    /// waits for none, and the others end after it. Doing it again does nothing.
     pub fn unregister(&self) {
         if !in_child() {
             self.shared.unregister(&mut Farewell::default());
@@ -177,8 +177,15 @@ impl Shared {
             })
             .await
         })?;
-        let handler = Arc::clone(&self.handler);
-        Session::open(registered, self.id, handler, previous, self.context.limit())
+        Session::open(
+            registered,
+            self.id,
+            Arc::clone(&self.handler),
+            // As the daemon decides when nothing was said.
+            self.options.max_concurrent_reads.unwrap_or(1),
+            previous,
+            self.context.limit(),
+        )
     }
 
     pub(crate) fn unregister(&self, farewell: &mut Farewell) {
@@ -196,6 +203,15 @@ impl Shared {
         if first {
             self.say_goodbye(&session, farewell);
             session.close();
+            // Nobody is then between looking and waiting.
+            drop(self.lock());
+            self.changed.notify_all();
+        } else {
+            // Inside a call nothing else would keep the next one from beginning after this.
+            let mut state = self.lock();
+            while !session.is_closing() {
+                state = self.wait(state);
+            }
         }
         if session.wait_until_ended() {
             *self.lock() = State::Unregistered(None);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
 
 /// Whether there is something to read, or an end to be seen, within `patience`. A signal handler of
 /// the program that runs meanwhile starts the time anew.
@@ -16,6 +17,24 @@ pub(crate) fn readable_within(fd: impl AsFd, patience: Duration) -> Result<bool,
             Ok(ready) => return Ok(ready > 0),
             Err(Errno::INTR) => {}
             Err(errno) => return Err(errno),
+        }
+    }
+}
+
+/// Waits until a packet, or the end, can be received from a socket, and leaves it there. Of the
+/// threads that wait here each packet wakes one: the kernel's queue of those who wait in recv is an
+/// exclusive one, unlike that of poll.
+pub(crate) fn await_packet(socket: impl AsFd) {
+    loop {
+        match recv(&socket, &mut [0; 1], RecvFlags::PEEK) {
+            Err(Errno::INTR) => {}
+            // The other side may have made the socket non-blocking for both.
+            Err(Errno::AGAIN) => {
+                let _ = poll(&mut [PollFd::new(&socket, PollFlags::IN)], None);
+                return;
+            }
+            // What else is wrong is told again to whoever receives.
+            _ => return,
         }
     }
 }
@@ -47,5 +66,28 @@ mod tests {
         assert!(!is_hung_up(&here));
         drop(there);
         assert!(is_hung_up(&here));
+    }
+
+    #[test]
+    fn a_packet_that_was_waited_for_is_still_there() {
+        for flags in [SocketFlags::CLOEXEC, SocketFlags::NONBLOCK] {
+            let family = AddressFamily::UNIX;
+            let (here, there) = socketpair(family, SocketType::SEQPACKET, flags, None).unwrap();
+            let waiting = std::thread::spawn({
+                let here = here.try_clone().unwrap();
+                move || {
+                    await_packet(&here);
+                    await_packet(&here);
+                    here
+                }
+            });
+            rustix::io::write(&there, b"xyz").unwrap();
+            let same = waiting.join().unwrap();
+            let mut packet = [0; 4];
+            assert_eq!(rustix::io::read(&same, &mut packet), Ok(3));
+            drop(there);
+            await_packet(&same);
+            assert_eq!(rustix::io::read(&same, &mut packet), Ok(0));
+        }
     }
 }

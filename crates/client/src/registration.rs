@@ -15,7 +15,8 @@ use crate::fault::Fault;
 /// How the daemon treats a provider. The default is what it decides itself.
 #[derive(Debug, Clone, Default)]
 pub struct ProviderOptions {
-    /// Reads the provider is asked for at a time.
+    /// Calls of the handler that may run at a time, each on a thread of its own; one by default.
+    /// More than the daemon has slots for (128) never do.
     pub max_concurrent_reads: Option<u32>,
     /// How long a read may take.
     pub read_timeout: Option<Duration>,

@@ -1,8 +1,9 @@
-//! One registered session: its channel, its promises, and how far its thread has come.
+//! One registered session: its channel, its promises, and how far its threads have come.
 //!
-//! The thread "fp-provider" alone reads the channel and calls the handler. Everyone else can shut
-//! the channel down and wait for the thread. A session ends once; a provider whose session ended
-//! gets a new one.
+//! Its threads, all named "fp-provider", read the channel and call the handler: one, or as many as
+//! the provider allows reads at a time (`serve`). Everyone else can shut the channel down and wait
+//! for them. A session ends once, when the last of its threads leaves; a provider whose session
+//! ended gets a new one.
 
 use std::cell::{Cell, RefCell};
 use std::os::fd::AsFd;
@@ -18,7 +19,7 @@ use fuse_promise_wire::{
 };
 
 use crate::arena::CurrentArena;
-use crate::fork::{Listed, ParentOnly, in_child};
+use crate::fork::Listed;
 use crate::handler::ReadHandler;
 use crate::promises::Promises;
 use crate::readiness::{is_hung_up, readable_within};
@@ -58,20 +59,21 @@ pub(crate) struct Session {
     cancelled: AtomicU64,
     end: Mutex<Option<End>>,
     ended: Condvar,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
     // Before the channel, which closes the descriptor it lists.
     _listed: Listed,
     channel: Channel,
 }
 
 impl Session {
-    /// Completes the registration: the hello each way, the arena, the thread. `previous` is the
-    /// provider's session before; its last callback may still run, and the new thread lets it
-    /// finish first, so that there is one callback at a time.
+    /// Completes the registration: the hello each way, the arena, the first thread. No more than
+    /// `at_once` callbacks run at a time. `previous` is the provider's session before; callbacks of
+    /// it may still run, and the new thread lets them finish first.
     pub(crate) fn open(
         registered: Registered,
         provider: u64,
         handler: Arc<dyn ReadHandler>,
+        at_once: u32,
         previous: Option<Arc<Session>>,
         patience: Duration,
     ) -> Result<Arc<Self>> {
@@ -89,14 +91,25 @@ impl Session {
             cancelled: AtomicU64::new(0),
             end: Mutex::new(None),
             ended: Condvar::new(),
-            thread: Mutex::new(None),
+            threads: Mutex::default(),
             _listed: listed,
             channel,
         });
-        let mut serving = ParentOnly::new(Serving::new(Arc::clone(&session), arena, handler));
-        let thread = threads::spawn("fp-provider", move || live(&mut serving, previous))?;
-        *lock(&session.thread) = Some(thread);
+        let mut serving = Serving::new(Arc::clone(&session), arena, handler, at_once);
+        session.start_thread(move || {
+            if let Some(previous) = previous {
+                previous.wait_until_ended();
+            }
+            serving.run();
+        })?;
         Ok(session)
+    }
+
+    /// Starts a thread that serves the session. Only one that has not left may start another.
+    pub(crate) fn start_thread(&self, body: impl FnOnce() + Send + 'static) -> Result<()> {
+        let thread = threads::spawn("fp-provider", body)?;
+        lock(&self.threads).push(thread);
+        Ok(())
     }
 
     pub(crate) fn channel(&self) -> &Channel {
@@ -108,7 +121,7 @@ impl Session {
         lock(&self.end).is_some() || is_hung_up(&self.channel)
     }
 
-    /// Asks the thread to end: no handler call begins after this, and the channel is dead.
+    /// Asks the threads to end: no handler call begins after this, and the channel is dead.
     pub(crate) fn close(&self) {
         self.closing.store(true, Ordering::Release);
         self.channel.shutdown();
@@ -122,7 +135,7 @@ impl Session {
         self.cancelled.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Calls the handler, so that the thread is known to be inside it.
+    /// Calls the handler, so that this thread is known to be inside it.
     pub(crate) fn calling<T>(&self, handler: impl FnOnce() -> T) -> T {
         CALLING.set(self.provider);
         SERVING.replace(Some(Arc::clone(&self.promises)));
@@ -132,8 +145,9 @@ impl Session {
         output
     }
 
-    /// Waits until the thread has ended: its last handler call has returned. From inside that call
-    /// there is nothing to wait for, and the answer is false.
+    /// Waits until the threads have ended: the last handler call has returned. From inside a call
+    /// nothing is waited for, other calls neither, since one of them may be doing the same; the
+    /// answer is false then.
     pub(crate) fn wait_until_ended(&self) -> bool {
         if is_calling(self.provider) {
             return false;
@@ -143,7 +157,8 @@ impl Session {
             end = self.ended.wait(end).unwrap_or_else(PoisonError::into_inner);
         }
         drop(end);
-        if let Some(thread) = lock(&self.thread).take() {
+        let threads = std::mem::take(&mut *lock(&self.threads));
+        for thread in threads {
             // Its body catches what a handler throws.
             let _ = thread.join();
         }
@@ -160,9 +175,16 @@ impl Session {
         lock(&self.end).clone()
     }
 
-    fn finish(&self, end: End) {
+    #[cfg(test)]
+    pub(crate) fn thread_count(&self) -> usize {
+        lock(&self.threads).len()
+    }
+
+    /// The last thread has left.
+    pub(crate) fn finish(&self, end: End) {
         self.channel.shutdown();
         self.promises.clear();
+        let end = if self.is_closing() { End::Closed } else { end };
         *lock(&self.end) = Some(end);
         self.ended.notify_all();
     }
@@ -173,25 +195,13 @@ pub(crate) fn is_calling(provider: u64) -> bool {
     CALLING.get() == provider
 }
 
-/// Whether this thread is inside a handler call of the promise's provider: its bytes cannot be
+/// Whether this thread is inside a handler call of the promise's provider: its bytes may not be
 /// had before that call returns.
 pub(crate) fn is_serving(promise: PromiseNumber) -> bool {
     SERVING.with_borrow(|promises| {
         let promises = promises.as_ref();
         promises.is_some_and(|promises| promises.get(promise.0).is_some())
     })
-}
-
-/// The body of the thread.
-fn live(serving: &mut ParentOnly<Serving>, previous: Option<Arc<Session>>) {
-    if let Some(previous) = previous {
-        previous.wait_until_ended();
-    }
-    let end = serving.run();
-    // A handler that forked goes on as the child's only thread; the session is not the child's.
-    if !in_child() {
-        serving.session().finish(end);
-    }
 }
 
 fn first_frame(channel: &Channel, patience: Duration) -> Result<ToProvider> {

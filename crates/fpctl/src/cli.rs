@@ -3,7 +3,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, value_parser};
+
+use fuse_promise_core::limits::CONCURRENT_READS_MAX;
 
 /// Look at the fuse-promise daemon of this session, publish directories through it, and copy what
 /// others promised.
@@ -64,6 +66,14 @@ pub struct List {
 /// links, special files and what you may not read are left out, and named.
 #[derive(Debug, Args)]
 pub struct Serve {
+    /// Read up to N ranges at a time, so that a slow one does not hold up the others.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 4,
+        value_parser = value_parser!(u32).range(1..=i64::from(CONCURRENT_READS_MAX)),
+    )]
+    pub concurrent: u32,
     /// The directory to publish.
     #[arg(value_name = "DIR")]
     pub directory: PathBuf,
@@ -160,6 +170,8 @@ mod tests {
     fn bad_usage_exits_with_2_and_help_with_0() {
         for words in [
             &["serve"] as &[&str],
+            &["serve", "--concurrent", "0", "/d"],
+            &["serve", "--concurrent", "4097", "/d"],
             &["bogus"],
             &["status", "--bogus"],
             &["list", "x"],

@@ -46,7 +46,11 @@ pub fn run(context: &Context, arguments: &cli::Serve) -> Result<(), Trouble> {
         skipped,
     } = tree;
     let publication = Arc::new(Publication::new(root, files));
-    let provider = context.register(publication.clone(), ProviderOptions::default())?;
+    let options = ProviderOptions {
+        max_concurrent_reads: Some(arguments.concurrent),
+        ..ProviderOptions::default()
+    };
+    let provider = context.register(publication.clone(), options)?;
     let promise = commit(context, &provider, &directories, &publication)?;
     announce(&promise)?;
     eprintln!(

@@ -1,5 +1,6 @@
-//! What answers the reads of a served directory: the files by the number that is their node id,
-//! and a word on standard error, once for each file, when one can no longer be read.
+//! What answers the reads of a served directory, several at a time: the files by the number that is
+//! their node id, and a word on standard error, once for each file, when one can no longer be read.
+//! Reads share the directory's descriptor, which has no position, and nothing else.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;

@@ -1,18 +1,22 @@
-//! `cargo xtask bench`: what a read through a promise costs beside a single process.
+//! `cargo xtask bench`: what a promise costs beside the simplest way to the same bytes.
 //!
-//! Two file systems are mounted for the whole run: the baseline (tests/bench/baseline.rs, one
-//! process that answers from its memory) and the real thing (the daemon, and a C provider that
-//! answers from its memory). In every round each case is read from the one and at once from the
-//! other, so that whatever else the machine does meets both. What counts is the median over the
-//! rounds of the two rates' quotient; bare rates of a shared machine mean little.
+//! Each case (`case.rs`) lets a baseline and a promise do the same work: read a file
+//! (`reading.rs`), copy a tree (`copying.rs`). Everything that serves is there for the whole run
+//! (`stand.rs`). In every round each case is measured on the one side and at once on the other, so
+//! that whatever else the machine does meets both. What counts is the median over the rounds of
+//! the two rates' quotient; bare rates of a shared machine mean little.
 
 mod case;
+mod copying;
 mod cost;
 mod hardware;
+mod measurement;
+mod process;
 mod programs;
 mod reading;
 mod report;
-mod served;
+mod scratch;
+mod stand;
 mod statistics;
 
 use std::path::PathBuf;
@@ -22,27 +26,25 @@ use clap::Args;
 
 use crate::Outcome;
 use case::Case;
+use measurement::{Pair, Side};
 use programs::Programs;
-use reading::{Pair, Reading};
 use report::Report;
-use served::Served;
+use stand::Stand;
 
-/// The file that is read. It stays in the processor's cache on purpose: the question is what the
-/// way costs, and a provider's copy out of slow memory would be counted as part of it.
-const FILE_SIZE: u64 = 8 << 20;
 /// `--assert` refuses to judge by fewer rounds.
 const ROUNDS_TO_ASSERT: usize = 7;
 
-/// Measure reads through a promise beside a single-process file system.
+/// Measure promises beside their baselines: reads beside a single-process file system, copies
+/// beside cp.
 #[derive(Debug, Args)]
 pub struct Bench {
     /// Measure only the cases whose name begins so (sequential-1m, sequential-128k, random-4k-1,
-    /// random-4k-8).
+    /// random-4k-8, materialize-tree, materialize-1g, materialize-slow, materialize-small).
     name: Option<String>,
     /// How often each case is measured on each side.
     #[arg(long, default_value_t = ROUNDS_TO_ASSERT, value_name = "N")]
     rounds: usize,
-    /// How long one measurement reads.
+    /// How long one measurement of reads takes; a copy takes as long as it takes.
     #[arg(long, default_value_t = 1000, value_name = "MS")]
     milliseconds: u64,
     /// Write the figures as JSON to this file.
@@ -64,19 +66,14 @@ impl Bench {
             return Err(format!("--rounds {}: at least {least} are needed", self.rounds).into());
         }
         let earlier = self.against.as_deref().map(report::load).transpose()?;
-        let programs = Programs::build()?;
-        let sides = [
-            Served::baseline(&programs, FILE_SIZE)?,
-            Served::promise(&programs, FILE_SIZE)?,
-        ];
-        for side in &sides {
-            reading::verify(&programs, side)?;
+        let mut stand = Stand::start(Programs::build()?, &cases, self.milliseconds)?;
+        for case in &cases {
+            case.verify(&mut stand, Side::Baseline)?;
+            case.verify(&mut stand, Side::Promise)?;
         }
-        let measured = self.measure(&programs, &sides, &cases)?;
-        for side in sides {
-            side.stop()?;
-        }
-        let report = Report::new(measured, self.rounds, self.milliseconds, FILE_SIZE);
+        let measured = self.measure(&mut stand, &cases)?;
+        stand.stop()?;
+        let report = Report::new(measured, self.rounds, self.milliseconds);
         println!("{}", report.table(earlier.as_ref()));
         if let Some(path) = &self.json {
             report.save(path)?;
@@ -94,32 +91,18 @@ impl Bench {
         })
     }
 
-    fn measure(
-        &self,
-        programs: &Programs,
-        [baseline, promise]: &[Served; 2],
-        cases: &[Case],
-    ) -> Outcome<Vec<(Case, Vec<Pair>)>> {
+    fn measure(&self, stand: &mut Stand, cases: &[Case]) -> Outcome<Vec<(Case, Vec<Pair>)>> {
         let mut measured: Vec<(Case, Vec<Pair>)> =
             cases.iter().map(|case| (*case, Vec::new())).collect();
         for round in 0..self.rounds {
             eprintln!("round {} of {}", round + 1, self.rounds);
+            // Every other round the other side goes first: neither always meets a warm machine.
+            let first = match round % 2 {
+                0 => Side::Baseline,
+                _ => Side::Promise,
+            };
             for (case, pairs) in &mut measured {
-                let read = |side| Reading::take(programs, side, case, self.milliseconds);
-                // Every other round the other side goes first: neither always meets a warm machine.
-                pairs.push(if round % 2 == 0 {
-                    let baseline = read(baseline)?;
-                    Pair {
-                        baseline,
-                        promise: read(promise)?,
-                    }
-                } else {
-                    let promise = read(promise)?;
-                    Pair {
-                        baseline: read(baseline)?,
-                        promise,
-                    }
-                });
+                pairs.push(Pair::of(first, |side| case.measure(stand, side))?);
             }
         }
         Ok(measured)
@@ -141,4 +124,20 @@ fn chosen(name: Option<&str>) -> Outcome<Vec<Case>> {
         .into());
     }
     Ok(cases)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cases_are_chosen_by_the_beginning_of_their_name() {
+        let count = |name| chosen(name).unwrap().len();
+        assert_eq!(count(None), case::CASES.len());
+        assert_eq!(
+            [count(Some("materialize")), count(Some("random-4k-8"))],
+            [4, 1]
+        );
+        assert!(chosen(Some("materialise")).is_err());
+    }
 }

@@ -13,6 +13,8 @@ use crate::stage::Stage;
 const DAEMON: &str = "fuse-promised";
 const BASELINE: &str = "bench-baseline";
 const READER: &str = "bench-reader";
+const TREE: &str = "bench-tree";
+const FPCTL: &str = "fpctl";
 const PROVIDER: &str = "bench-provider";
 const LIBRARY: &str = "libfusepromise.so";
 /// The name a program asks the loader for.
@@ -22,7 +24,7 @@ const SONAME: &str = "libfusepromise.so.1";
 pub struct Programs {
     stage: Stage,
     /// Undoes at its end what the run changed.
-    _machine: Machine,
+    machine: Machine,
 }
 
 impl Programs {
@@ -32,6 +34,7 @@ impl Programs {
             "--release",
             "--package=fuse-promised",
             "--package=fusepromise",
+            "--package=fpctl",
             "--package=fuse-promise-tests",
             "--bins",
             "--lib",
@@ -41,10 +44,7 @@ impl Programs {
         stage.add(&built)?;
         let release = built.first().and_then(|program| program.path.parent());
         stage_provider(release.ok_or("cargo built nothing")?, &stage.bin())?;
-        Ok(Self {
-            stage,
-            _machine: machine,
-        })
+        Ok(Self { stage, machine })
     }
 
     pub fn stage(&self) -> &Stage {
@@ -67,6 +67,19 @@ impl Programs {
         self.command(READER)
     }
 
+    pub fn tree(&self) -> Command {
+        self.command(TREE)
+    }
+
+    pub fn fpctl(&self) -> Command {
+        self.command(FPCTL)
+    }
+
+    /// One that is not ours.
+    pub fn installed(&self, program: &str) -> Command {
+        self.stage.command(Path::new(program))
+    }
+
     fn command(&self, program: &str) -> Command {
         self.stage.command(&self.stage.bin().join(program))
     }
@@ -78,6 +91,11 @@ impl Programs {
         fs::set_permissions(&path, Permissions::from_mode(0o700))?;
         self.stage.give(&path)?;
         Ok(path)
+    }
+
+    /// Has a folder removed at the end.
+    pub fn remove_at_end(&mut self, folder: &Path) -> Outcome {
+        self.machine.remove_at_end(folder)
     }
 }
 

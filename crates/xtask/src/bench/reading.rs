@@ -1,56 +1,51 @@
-//! One measurement: the reader program over one side's file, and what it cost that side.
+//! Reads of one file: the reader program over each side's file, and what that cost the side.
 
 use std::collections::HashMap;
 use std::process::Command;
 
-use super::case::Case;
-use super::programs::Programs;
-use super::served::Served;
+use super::measurement::{Latency, Measurement, Side};
+use super::stand::{Source, Stand};
 use crate::Outcome;
 
-/// What one run of the reader saw.
+/// One way to read the file.
 #[derive(Debug, Clone, Copy)]
 pub struct Reading {
-    pub reads_per_second: f64,
-    pub mebibytes_per_second: f64,
-    pub p50_microseconds: f64,
-    pub p99_microseconds: f64,
-    /// Processor time of reader and side together, for each read.
-    pub cpu_microseconds: f64,
-    /// Context switches of the side's processes, for each read.
-    pub switches: f64,
+    pub order: Order,
+    pub block: u64,
+    pub readers: usize,
 }
 
-/// The two readings of one round.
-#[derive(Debug, Clone, Copy)]
-pub struct Pair {
-    pub baseline: Reading,
-    pub promise: Reading,
-}
-
-impl Pair {
-    pub fn ratio(&self) -> f64 {
-        self.promise.reads_per_second / self.baseline.reads_per_second
-    }
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    Sequential,
+    Random,
 }
 
 impl Reading {
-    pub fn take(
-        programs: &Programs,
-        side: &Served,
-        case: &Case,
-        milliseconds: u64,
-    ) -> Outcome<Self> {
-        let mut command = programs.reader();
+    /// Large reads are told in MiB, small ones by their number.
+    pub fn unit(&self) -> &'static str {
+        match self.order {
+            Order::Sequential => "MiB/s",
+            Order::Random => "reads/s",
+        }
+    }
+
+    pub fn measure(&self, stand: &Stand, side: Side) -> Outcome<Measurement> {
+        let source = source(side);
+        let order = match self.order {
+            Order::Sequential => "sequential",
+            Order::Random => "random",
+        };
+        let mut command = stand.programs().reader();
         command
-            .arg(case.order)
-            .arg(&side.path)
-            .arg(case.block.to_string())
-            .arg(case.readers.to_string())
-            .arg(milliseconds.to_string());
-        let before = side.cost()?;
-        let seen = fields(command, side.name)?;
-        let cost = side.cost()? - before;
+            .arg(order)
+            .arg(stand.file(source)?)
+            .arg(self.block.to_string())
+            .arg(self.readers.to_string())
+            .arg(stand.milliseconds().to_string());
+        let before = stand.cost(source)?;
+        let seen = fields(command, side)?;
+        let cost = stand.cost(source)? - before;
         let number = |key: &str| {
             seen.get(key)
                 .copied()
@@ -59,31 +54,42 @@ impl Reading {
         let (reads, seconds) = (number("reads")?, number("nanoseconds")? / 1e9);
         // The side also worked through the reader's warm-up, which the reader does not count.
         let side_reads = number("all_reads")?;
-        Ok(Self {
-            reads_per_second: reads / seconds,
-            mebibytes_per_second: number("bytes")? / seconds / f64::from(1 << 20),
-            p50_microseconds: number("p50")? / 1e3,
-            p99_microseconds: number("p99")? / 1e3,
+        let amount = match self.order {
+            Order::Sequential => number("bytes")? / f64::from(1 << 20),
+            Order::Random => reads,
+        };
+        Ok(Measurement {
+            rate: amount / seconds,
             cpu_microseconds: (number("cpu")? / reads + cost.cpu_nanoseconds as f64 / side_reads)
                 / 1e3,
             switches: cost.switches as f64 / side_reads,
+            latency: Some(Latency {
+                p50_microseconds: number("p50")? / 1e3,
+                p99_microseconds: number("p99")? / 1e3,
+            }),
         })
+    }
+
+    /// Reads the whole file once and compares it with what should be there.
+    pub fn verify(stand: &Stand, side: Side) -> Outcome {
+        let mut command = stand.programs().reader();
+        command.arg("verify").arg(stand.file(source(side))?);
+        fields(command, side).map(drop)
     }
 }
 
-/// Reads the whole file once and compares it with what should be there, so that nothing fast and
-/// wrong is measured.
-pub fn verify(programs: &Programs, side: &Served) -> Outcome<()> {
-    let mut command = programs.reader();
-    command.arg("verify").arg(&side.path);
-    fields(command, side.name).map(drop)
+fn source(side: Side) -> Source {
+    match side {
+        Side::Baseline => Source::SingleProcess,
+        Side::Promise => Source::Memory,
+    }
 }
 
-fn fields(mut command: Command, side: &str) -> Outcome<HashMap<String, f64>> {
+fn fields(mut command: Command, side: Side) -> Outcome<HashMap<String, f64>> {
     let output = command.output()?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("the reader of the {side}: {}", said.trim_end()).into());
+        return Err(format!("the reader of the {side:?}: {}", said.trim_end()).into());
     }
     let line = String::from_utf8(output.stdout)?;
     line.split_whitespace()

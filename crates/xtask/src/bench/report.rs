@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::case::Case;
 use super::hardware;
-use super::reading::{Pair, Reading};
+use super::measurement::{Latency, Measurement, Pair, Side};
 use super::statistics::Summary;
 use crate::Outcome;
 
@@ -16,7 +16,6 @@ pub struct Report {
     machine: String,
     rounds: usize,
     milliseconds: u64,
-    file_size: u64,
     cases: Vec<Measured>,
 }
 
@@ -26,36 +25,38 @@ struct Measured {
 }
 
 impl Measured {
-    /// The median of the rounds' own ratios: each compares two readings taken one after the other.
+    /// The median of the rounds' own ratios: each compares two measurements taken one after the
+    /// other.
     fn ratio(&self) -> Summary {
         Summary::of(self.pairs.iter().map(Pair::ratio))
     }
 
-    fn baseline(&self, value: impl Fn(&Reading) -> f64) -> Summary {
-        Summary::of(self.pairs.iter().map(|pair| value(&pair.baseline)))
+    fn of(&self, side: Side, value: impl Fn(&Measurement) -> f64) -> Summary {
+        Summary::of(self.pairs.iter().map(|pair| value(pair.side(side))))
     }
 
-    fn promise(&self, value: impl Fn(&Reading) -> f64) -> Summary {
-        Summary::of(self.pairs.iter().map(|pair| value(&pair.promise)))
-    }
-
-    /// Large reads are told in MiB/s, small ones in reads a second.
-    fn rate(&self) -> (fn(&Reading) -> f64, &'static str) {
-        if self.case.order == "sequential" {
-            (|reading| reading.mebibytes_per_second, "MiB/s")
-        } else {
-            (|reading| reading.reads_per_second, "reads/s")
-        }
+    /// None where single operations are not timed.
+    fn latency(&self, side: Side, value: impl Fn(&Latency) -> f64) -> Option<Summary> {
+        let latencies = self.pairs.iter().map(|pair| pair.side(side).latency);
+        let latencies: Option<Vec<Latency>> = latencies.collect();
+        latencies.map(|latencies| Summary::of(latencies.iter().map(value)))
     }
 }
 
+const HEADINGS: [&str; 9] = [
+    "case",
+    "baseline",
+    "promise",
+    "ratio",
+    "target",
+    "p50 us",
+    "p99 us",
+    "cpu us each",
+    "switches each",
+];
+
 impl Report {
-    pub fn new(
-        measured: Vec<(Case, Vec<Pair>)>,
-        rounds: usize,
-        milliseconds: u64,
-        file_size: u64,
-    ) -> Self {
+    pub fn new(measured: Vec<(Case, Vec<Pair>)>, rounds: usize, milliseconds: u64) -> Self {
         let cases = measured
             .into_iter()
             .map(|(case, pairs)| Measured { case, pairs })
@@ -64,7 +65,6 @@ impl Report {
             machine: hardware::describe(),
             rounds,
             milliseconds,
-            file_size,
             cases,
         }
     }
@@ -72,21 +72,20 @@ impl Report {
     /// A Markdown table, with the ratios of `earlier` beside the new ones if there is one.
     pub fn table(&self, earlier: Option<&Value>) -> String {
         let mut text = format!(
-            "{}; {} rounds of {} ms, median (least-most)\n\n",
+            "{}; {} rounds, reads for {} ms each; median (least-most), baseline / promise; \
+             each read, or what the rate counts\n\n",
             self.machine, self.rounds, self.milliseconds
         );
-        text.push_str("| read | single process | through a promise | ratio | target |");
-        text.push_str(" p50 us | p99 us | cpu us/read | switches/read |");
-        text.push_str(if earlier.is_some() {
-            " earlier |\n"
-        } else {
-            "\n"
-        });
-        text.push_str("|---|---|---|---|---|---|---|---|---|");
-        text.push_str(if earlier.is_some() { "---|\n" } else { "\n" });
+        let headings = HEADINGS.into_iter().chain(earlier.map(|_| "earlier"));
+        let headings: Vec<&str> = headings.collect();
+        let _ = writeln!(text, "| {} |", headings.join(" | "));
+        let _ = writeln!(text, "|{}", "---|".repeat(headings.len()));
         for measured in &self.cases {
-            let before = earlier.map(|earlier| earlier_ratio(earlier, measured.case.name));
-            row(&mut text, measured, before);
+            let mut cells = cells(measured);
+            if let Some(earlier) = earlier {
+                cells.push(change(measured, earlier_ratio(earlier, measured.case.name)));
+            }
+            let _ = writeln!(text, "| {} |", cells.join(" | "));
         }
         text
     }
@@ -97,7 +96,6 @@ impl Report {
             "machine": self.machine,
             "rounds": self.rounds,
             "milliseconds": self.milliseconds,
-            "file_size": self.file_size,
             "cases": cases,
         });
         let text = serde_json::to_string_pretty(&whole)? + "\n";
@@ -131,43 +129,38 @@ fn earlier_ratio(earlier: &Value, name: &str) -> Option<f64> {
     case["ratio"]["median"].as_f64()
 }
 
-fn row(text: &mut String, measured: &Measured, before: Option<Option<f64>>) {
-    let (rate, unit) = measured.rate();
-    let (baseline, promise) = (measured.baseline(rate), measured.promise(rate));
+fn cells(measured: &Measured) -> Vec<String> {
+    let unit = measured.case.unit();
     let ratio = measured.ratio();
-    let pair = |value: fn(&Reading) -> f64| {
-        format!(
-            "{:.1} / {:.1}",
-            measured.baseline(value).median,
-            measured.promise(value).median
-        )
+    let rate = |side| spread(measured.of(side, |now| now.rate), unit);
+    let both = |of: &dyn Fn(Side) -> Option<f64>| match [of(Side::Baseline), of(Side::Promise)] {
+        [Some(baseline), Some(promise)] => format!("{baseline:.1} / {promise:.1}"),
+        _ => "-".to_owned(),
     };
-    let _ = write!(
-        text,
-        "| {} | {} | {} | {:.2} ({:.2}-{:.2}) | {:.2} | {} | {} | {} | {} |",
-        measured.case.name,
-        spread(baseline, unit),
-        spread(promise, unit),
-        ratio.median,
-        ratio.least,
-        ratio.most,
-        measured.case.target,
-        pair(|reading| reading.p50_microseconds),
-        pair(|reading| reading.p99_microseconds),
-        pair(|reading| reading.cpu_microseconds),
-        pair(|reading| reading.switches),
-    );
-    let _ = match before {
-        None => writeln!(text),
-        Some(None) => writeln!(text, " - |"),
-        Some(Some(before)) => {
-            writeln!(
-                text,
-                " {before:.2} ({:+.0} %) |",
-                (ratio.median / before - 1.0) * 100.0
-            )
-        }
+    let cost =
+        |value: fn(&Measurement) -> f64| both(&|side: Side| Some(measured.of(side, value).median));
+    let latency = |value: fn(&Latency) -> f64| {
+        both(&|side: Side| Some(measured.latency(side, value)?.median))
     };
+    vec![
+        measured.case.name.to_owned(),
+        rate(Side::Baseline),
+        rate(Side::Promise),
+        format!("{:.2} ({:.2}-{:.2})", ratio.median, ratio.least, ratio.most),
+        format!("{:.2}", measured.case.target),
+        latency(|latency| latency.p50_microseconds),
+        latency(|latency| latency.p99_microseconds),
+        cost(|now| now.cpu_microseconds),
+        cost(|now| now.switches),
+    ]
+}
+
+fn change(measured: &Measured, before: Option<f64>) -> String {
+    let Some(before) = before else {
+        return "-".to_owned();
+    };
+    let percent = (measured.ratio().median / before - 1.0) * 100.0;
+    format!("{before:.2} ({percent:+.0} %)")
 }
 
 fn spread(summary: Summary, unit: &str) -> String {
@@ -178,27 +171,24 @@ fn spread(summary: Summary, unit: &str) -> String {
 }
 
 fn case_json(measured: &Measured) -> Value {
-    let side = |pick: fn(&Pair) -> &Reading| {
-        let of = |value: fn(&Reading) -> f64| {
-            summary_json(Summary::of(
-                measured.pairs.iter().map(|pair| value(pick(pair))),
-            ))
-        };
+    let side = |side| {
+        let of = |value: fn(&Measurement) -> f64| summary_json(measured.of(side, value));
+        let latency = |value: fn(&Latency) -> f64| measured.latency(side, value).map(summary_json);
         json!({
-            "reads_per_second": of(|reading| reading.reads_per_second),
-            "mebibytes_per_second": of(|reading| reading.mebibytes_per_second),
-            "p50_microseconds": of(|reading| reading.p50_microseconds),
-            "p99_microseconds": of(|reading| reading.p99_microseconds),
-            "cpu_microseconds_per_read": of(|reading| reading.cpu_microseconds),
-            "switches_per_read": of(|reading| reading.switches),
+            "rate": of(|now| now.rate),
+            "cpu_microseconds_each": of(|now| now.cpu_microseconds),
+            "switches_each": of(|now| now.switches),
+            "p50_microseconds": latency(|latency| latency.p50_microseconds),
+            "p99_microseconds": latency(|latency| latency.p99_microseconds),
         })
     };
     json!({
         "name": measured.case.name,
+        "unit": measured.case.unit(),
         "target": measured.case.target,
         "ratio": summary_json(measured.ratio()),
-        "baseline": side(|pair| &pair.baseline),
-        "promise": side(|pair| &pair.promise),
+        "baseline": side(Side::Baseline),
+        "promise": side(Side::Promise),
     })
 }
 

@@ -1,5 +1,7 @@
 //! The first frames of a session.
 
+use fuse_promise_wire::Geometry;
+
 use super::*;
 
 #[test]
@@ -18,7 +20,7 @@ fn a_session_that_does_not_begin_with_a_hello_is_refused() {
             arena: memory,
         };
         let handler = Arc::new(counting(&Arc::default()));
-        let opened = Session::open(registered, 1, handler, None, GUARD);
+        let opened = Session::open(registered, 1, handler, 1, None, GUARD);
         opened.err().map(|failure| failure.status)
     };
     let other_version = ToProvider::Hello {

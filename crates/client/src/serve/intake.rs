@@ -1,0 +1,146 @@
+//! The frames of a channel in their order: what is no read is carried out as it is taken, and a
+//! read is handed on with what it needs of that order.
+//!
+//! A promise is known before its first read, a new arena is there before the first read of its
+//! epoch, and a promise that is released, or an arena that is replaced, lives on in the reads that
+//! were taken before.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fuse_promise_core::{PromiseNumber, Result};
+use fuse_promise_wire::channel::RECV_LEN;
+use fuse_promise_wire::{ReadFrame, RecvOutcome, SessionEvent, ToProvider};
+
+use super::Flow;
+use crate::arena::CurrentArena;
+use crate::fork::ParentOnly;
+use crate::promises::KnownPromise;
+use crate::readiness::readable_within;
+use crate::session::{End, Session};
+
+/// Room for one packet.
+pub(super) type Packet = [u8; RECV_LEN];
+
+pub(super) struct Intake {
+    session: Arc<Session>,
+    arena: Arc<ParentOnly<CurrentArena>>,
+    /// A hello whose memory comes with the next packet: to receive a packet without a descriptor,
+    /// as nearly all are, costs less.
+    greeting: Option<ToProvider>,
+}
+
+/// A read, and the promise it is of as of its place among the frames.
+pub(super) struct TakenRead {
+    pub(super) frame: ReadFrame,
+    pub(super) promise: Option<KnownPromise>,
+}
+
+impl Intake {
+    pub(super) fn new(session: Arc<Session>, arena: CurrentArena) -> Self {
+        Self {
+            session,
+            arena: Arc::new(ParentOnly::new(arena)),
+            greeting: None,
+        }
+    }
+
+    /// The arena of the reads that are taken now.
+    pub(super) fn arena(&self) -> &Arc<ParentOnly<CurrentArena>> {
+        &self.arena
+    }
+
+    /// Waits for the next packet and takes it.
+    pub(super) fn take_waiting(
+        &mut self,
+        packet: &mut Packet,
+    ) -> ControlFlow<End, Option<TakenRead>> {
+        if let Some(hello) = self.greeting.take() {
+            return self.renew(hello, packet);
+        }
+        let received = self.session.channel().recv_waiting(packet);
+        self.take(received)
+    }
+
+    /// Takes the next packet if there is one.
+    pub(super) fn take_ready(
+        &mut self,
+        packet: &mut Packet,
+    ) -> ControlFlow<End, Option<TakenRead>> {
+        let channel = self.session.channel();
+        if self.greeting.is_none() {
+            let received = channel.recv(packet);
+            return self.take(received);
+        }
+        // What is there stays there, for nobody else receives meanwhile.
+        let ready = readable_within(channel, Duration::ZERO) != Ok(false);
+        match self.greeting.take_if(|_| ready) {
+            Some(hello) => self.renew(hello, packet),
+            None => ControlFlow::Continue(None),
+        }
+    }
+
+    fn take(&mut self, received: Result<RecvOutcome>) -> ControlFlow<End, Option<TakenRead>> {
+        let frame = match received {
+            Ok(RecvOutcome::Frame(frame)) => frame,
+            Ok(RecvOutcome::NotAFrame(length)) => {
+                return faulty(format!("a packet of {length} bytes is no frame"));
+            }
+            Ok(RecvOutcome::Empty) => return ControlFlow::Continue(None),
+            Ok(RecvOutcome::Closed) => return ControlFlow::Break(End::HungUp),
+            Err(failure) => return faulty(failure.message),
+        };
+        match ToProvider::decode(&frame) {
+            Ok(ToProvider::Read(frame)) => {
+                let promise = self.session.promises.get(frame.promise);
+                return ControlFlow::Continue(Some(TakenRead { frame, promise }));
+            }
+            Ok(hello @ ToProvider::Hello { .. }) => self.greeting = Some(hello),
+            Ok(ToProvider::Cancel { .. }) => self.session.note_cancel(),
+            Ok(ToProvider::Event {
+                event,
+                promise,
+                argument,
+            }) => self.event(event, PromiseNumber(promise), argument)?,
+            Err(error) => return faulty(error.to_string()),
+        }
+        ControlFlow::Continue(None)
+    }
+
+    /// A new arena under a new epoch.
+    fn renew(
+        &mut self,
+        hello: ToProvider,
+        packet: &mut Packet,
+    ) -> ControlFlow<End, Option<TakenRead>> {
+        let memory = match self.session.channel().recv_waiting_with_fd(packet) {
+            Ok((_, Some(memory))) => memory,
+            Ok((RecvOutcome::Closed, None)) => return ControlFlow::Break(End::HungUp),
+            Ok((_, None)) => return faulty("a hello without an arena".to_owned()),
+            Err(failure) => return faulty(failure.message),
+        };
+        match CurrentArena::greeted(hello, memory) {
+            Ok(arena) => {
+                self.arena = Arc::new(ParentOnly::new(arena));
+                ControlFlow::Continue(None)
+            }
+            Err(failure) => faulty(failure.message),
+        }
+    }
+
+    fn event(&self, event: SessionEvent, promise: PromiseNumber, argument: u64) -> Flow {
+        match event {
+            SessionEvent::Committed => self.session.promises.committed(argument, promise),
+            // Files that are open are still read; Released says when that is over.
+            SessionEvent::Destroyed => {}
+            SessionEvent::Released => self.session.promises.released(promise),
+            SessionEvent::Ended => return ControlFlow::Break(End::EndedByDaemon),
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+pub(super) fn faulty<T>(what: String) -> ControlFlow<End, T> {
+    ControlFlow::Break(End::Faulty(what))
+}
