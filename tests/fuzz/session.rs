@@ -294,7 +294,7 @@ impl<'a> Play<'a> {
             outcomes.insert(format!("{:?}", answer.map(|got| got == 0)));
         }
         for inode in self.opened {
-            self.engine.release(inode);
+            self.engine.release(inode, 0);
         }
         let unregistered = self.engine.unregister(*provider, token);
         outcomes.insert(format!(

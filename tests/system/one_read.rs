@@ -1,4 +1,5 @@
 //! One read(2), and whether its bytes are right.
+#![allow(dead_code)]
 
 use std::fs::File;
 

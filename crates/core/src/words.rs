@@ -70,6 +70,8 @@ words! {
         NoCache = "no-cache",
         /// What was read once is served from the kernel's page cache and a bounded store.
         ReadThrough = "read-through",
+        /// As read-through, and what was read once is kept as long as the promise lives.
+        Keep = "keep",
     }
 }
 

@@ -116,6 +116,9 @@ fn engine_options(options: &Options, runtime_dir: &RuntimeDir) -> EngineOptions 
         linger: options.linger,
         linger_materialized: options.linger_materialized,
         materialize_memory: options.materialize_memory,
+        cache_size: options.cache_size,
+        cache_dir: options.cache_dir.clone(),
+        readahead: options.readahead,
     }
 }
 

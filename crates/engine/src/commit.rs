@@ -84,7 +84,11 @@ impl Engine {
         let image = self.segments.place(image)?;
         let number = self.take_number(&options)?;
         let policy = options.cache_policy.unwrap_or(self.options.cache_policy);
-        let promise = Promise::new(number, Arc::clone(&session), policy, image, charge);
+        let store = &self.cache.store;
+        let promise = Promise::new(number, Arc::clone(&session), policy, store, image, charge);
+        if policy == CachePolicy::Keep {
+            self.keep_for_good(number);
+        }
         self.publish(&session, promise, options.commit_id);
         // The session may have ended before the promise was in the catalog, and
         // then nobody else has marked it.
@@ -136,6 +140,7 @@ impl Engine {
             return;
         };
         if self.catalog.free_if_unused(number) {
+            self.cache.store.remove_promise(number);
             promise.session.notify(&ToProvider::Event {
                 event: SessionEvent::Released,
                 promise: number.0,

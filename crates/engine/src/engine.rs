@@ -10,10 +10,12 @@ use fuse_promise_core::failure::{Failure, Result};
 use fuse_promise_core::ids::{PromiseNumber, ProviderNumber};
 use fuse_promise_wire::SegmentStore;
 
+use crate::cache::Cache;
 use crate::catalog::Catalog;
+use crate::disk_readers::DiskReaders;
 use crate::gauges::Gauges;
 use crate::kernel::{Kernel, Notifier};
-use crate::materialize::{Jobs, LocalFiles, Memory, PARTIALS, pages, sweep};
+use crate::materialize::{Jobs, Memory, PARTIALS, pages, sweep};
 use crate::numbers::Numbers;
 use crate::observe::{Observer, PromiseSnapshot, ProviderSnapshot};
 use crate::options::EngineOptions;
@@ -33,7 +35,8 @@ pub struct Engine {
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) jobs: Jobs,
     pub(crate) job_memory: Arc<Memory>,
-    pub(crate) local_files: LocalFiles,
+    pub(crate) cache: Cache,
+    pub(crate) disk_readers: DiskReaders,
     sessions: RwLock<HashMap<ProviderNumber, Arc<Session>>>,
     /// Counters of sessions that are no longer in the table.
     past: Mutex<Counters>,
@@ -61,6 +64,7 @@ impl Engine {
         let pump = Arc::new(Pump::new().map_err(cannot_start)?);
         let (notifier, notifier_thread) = Notifier::start().map_err(cannot_start)?;
         let job_memory = Arc::new(Memory::new(options.materialize_memory));
+        let cache = Cache::new(&options)?;
         let engine = Arc::new(Engine {
             options,
             catalog: Catalog::default(),
@@ -71,7 +75,8 @@ impl Engine {
             observer,
             jobs: Jobs::default(),
             job_memory,
-            local_files: LocalFiles::default(),
+            cache,
+            disk_readers: DiskReaders::default(),
             sessions: RwLock::default(),
             past: Mutex::default(),
             faulty_sessions: AtomicU64::new(0),
@@ -193,6 +198,7 @@ impl Engine {
             gauges.unsent_frames += unsent;
             done += session.counters();
         }
+        gauges.note_cache(self.cache.figures());
         gauges.reads = done.reads;
         gauges.served_bytes = done.served_bytes;
         gauges.errors = done.errors;

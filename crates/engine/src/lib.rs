@@ -11,8 +11,10 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod cache;
 mod catalog;
 mod commit;
+mod disk_readers;
 mod engine;
 mod expiry;
 mod gauges;

@@ -1,14 +1,15 @@
-//! Opening and releasing. A handle carries nothing but policy bits, so it means
-//! the same to a daemon that was started after the open.
+//! Opening and releasing. A handle carries policy bits, and a number under which no
+//! more than guesses are kept, so it means the same to a daemon that was started
+//! after the open.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use fuse_promise_core::attr::NodeKind;
 use fuse_promise_core::ids::{Inode, Row};
-use fuse_promise_core::words::CachePolicy;
 use rustix::io::Errno;
 
+use crate::cache::ReaderNumber;
 use crate::engine::Engine;
 use crate::promise::Promise;
 
@@ -26,6 +27,16 @@ pub struct Opened {
 /// Handle bit: the kernel keeps pages for this open file, so a READ must never
 /// be answered short (it would cut the inode's size).
 pub(crate) const HANDLE_CACHED: u64 = 1;
+/// Handle bit: what is read is kept, and found again.
+pub(crate) const HANDLE_STORE: u64 = 2;
+/// Above the bits stands the number of the open file among those whose reads are
+/// watched for what comes next; 0 for those whose are not.
+const READER_SHIFT: u32 = 8;
+
+/// The reader a handle stands for; 0 for none.
+pub(crate) fn reader_of(handle: u64) -> ReaderNumber {
+    handle >> READER_SHIFT
+}
 
 impl Engine {
     /// Opens a file for reading, and counts it.
@@ -48,13 +59,13 @@ impl Engine {
             return Err(errno.raw_os_error());
         }
         promise.note_opened(row);
-        let keep_cache = promise.policy == CachePolicy::ReadThrough && !promise.ends_early(row);
+        let keep_cache = promise.is_cached() && !promise.ends_early(row);
         // Where direct I/O would forbid mmap, the page cache stands in for it, and
         // is dropped at each open.
         let stands_in = !promise.ends_early(row) && !self.maps_direct_io.load(Ordering::Acquire);
         let cached = keep_cache || stands_in;
         Ok(Opened {
-            handle: if cached { HANDLE_CACHED } else { 0 },
+            handle: self.handle(cached, keep_cache),
             direct_io: !cached,
             keep_cache,
         })
@@ -69,8 +80,22 @@ impl Engine {
         Ok(())
     }
 
-    /// Counts the close of a file or directory.
-    pub fn release(&self, inode: Inode) {
+    fn handle(&self, cached: bool, keeps: bool) -> u64 {
+        match (cached, keeps) {
+            (_, true) => HANDLE_CACHED | HANDLE_STORE | self.cache.open() << READER_SHIFT,
+            (true, false) => HANDLE_CACHED,
+            (false, false) => 0,
+        }
+    }
+
+    /// Counts the close of a file, and calls off what was prefetched for it.
+    pub fn release(self: &Arc<Self>, inode: Inode, handle: u64) {
+        self.close_reader(reader_of(handle));
+        self.release_directory(inode);
+    }
+
+    /// Counts the close of a directory.
+    pub fn release_directory(&self, inode: Inode) {
         if let Ok((promise, _)) = self.find(inode) {
             self.count_release(&promise);
         }
@@ -115,5 +140,5 @@ impl Drop for HeldOpen {
 /// Whether reads of the promise can have an answer other than an error.
 fn can_serve(promise: &Promise, row: Row) -> bool {
     let provider_serves = !promise.has_lost_provider() && !promise.session.has_ended();
-    provider_serves || promise.local_copy(row).is_some()
+    provider_serves || promise.local_copy(row).is_some() || promise.holds(row)
 }

@@ -1,5 +1,6 @@
 //! What the daemon decides once, at its start.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use fuse_promise_core::words::CachePolicy;
@@ -20,10 +21,18 @@ pub struct EngineOptions {
     pub linger_materialized: Duration,
     /// Bytes of answers that materialize jobs may hold at a time.
     pub materialize_memory: u64,
+    /// Bytes that the cache of all promises holds at most.
+    pub cache_size: u64,
+    /// Where they are kept, in files without a name; None for memory.
+    pub cache_dir: Option<PathBuf>,
+    /// Bytes asked for ahead of an open file that is read in sequence, at most; 0 for
+    /// none.
+    pub readahead: u64,
 }
 
 impl EngineOptions {
-    /// The defaults of design and man page: no-cache, 30 s, 300 s, 1 h, 64 MiB.
+    /// The defaults of design and man page: no-cache, 30 s, 300 s, 1 h, 64 MiB, a cache
+    /// of 256 MiB in memory, 32 MiB ahead.
     pub fn new(runtime_dir: RuntimeDir) -> Self {
         Self {
             runtime_dir,
@@ -32,6 +41,9 @@ impl EngineOptions {
             linger: Duration::from_secs(300),
             linger_materialized: Duration::from_secs(3600),
             materialize_memory: 64 << 20,
+            cache_size: 256 << 20,
+            cache_dir: None,
+            readahead: 32 << 20,
         }
     }
 }

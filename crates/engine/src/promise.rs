@@ -14,7 +14,9 @@ use fuse_promise_wire::ImageBytes;
 use rustix::fd::OwnedFd;
 
 use crate::account::Charge;
+use crate::cache::{FileKey, Store};
 use crate::materialize::{LocalCopies, LocalCopy};
+use crate::open::HANDLE_STORE;
 use crate::session::Session;
 use crate::sync::Mutex;
 
@@ -24,6 +26,8 @@ pub struct Promise {
     pub(crate) number: PromiseNumber,
     pub(crate) session: Arc<Session>,
     pub(crate) policy: CachePolicy,
+    /// Where its bytes are kept; None if they are not.
+    store: Option<Arc<Store>>,
     image: ImageBytes,
     _charge: Charge,
     provider_gone: AtomicBool,
@@ -48,6 +52,7 @@ impl Promise {
         number: PromiseNumber,
         session: Arc<Session>,
         policy: CachePolicy,
+        store: &Arc<Store>,
         image: ImageBytes,
         charge: Charge,
     ) -> Self {
@@ -55,6 +60,7 @@ impl Promise {
             number,
             session,
             policy,
+            store: (policy != CachePolicy::NoCache).then(|| Arc::clone(store)),
             image,
             _charge: charge,
             provider_gone: AtomicBool::new(false),
@@ -89,10 +95,15 @@ impl Promise {
         Inode::new(self.number, row)
     }
 
+    pub(crate) fn file_key(&self, row: Row) -> FileKey {
+        let promise = self.number;
+        FileKey { promise, row }
+    }
+
     /// The worst state among its files.
     pub fn state(&self) -> NodeState {
         let files = self.view().file_count() as usize;
-        self.state_if(|copies| copies.cover(files))
+        self.state_if(|copies| copies.cover(files), || self.is_held_whole())
     }
 
     /// The state of one node; a directory has that of its promise.
@@ -101,14 +112,20 @@ impl Promise {
         if node.is_some_and(|node| node.kind == NodeKind::Directory) {
             return self.state();
         }
-        self.state_if(|copies| copies.of(row).is_some())
+        self.state_if(|copies| copies.of(row).is_some(), || self.holds(row))
     }
 
-    fn state_if(&self, is_materialized: impl FnOnce(&LocalCopies) -> bool) -> NodeState {
+    fn state_if(
+        &self,
+        is_materialized: impl FnOnce(&LocalCopies) -> bool,
+        is_held: impl FnOnce() -> bool,
+    ) -> NodeState {
         if self.destroyed.load(Ordering::Acquire) {
             NodeState::Destroyed
         } else if is_materialized(&self.copies) {
             NodeState::Materialized
+        } else if is_held() {
+            NodeState::Cached
         } else if self.has_lost_provider() {
             NodeState::ProviderGone
         } else {
@@ -133,6 +150,51 @@ impl Promise {
     /// A materialize has written these files; they serve from now on.
     pub(crate) fn keep_local(&self, copy: LocalCopy) {
         self.copies.keep(copy);
+    }
+
+    /// Whether what is read of it is kept.
+    pub(crate) fn is_cached(&self) -> bool {
+        self.store.is_some()
+    }
+
+    /// The handle with which a copy is read: what the cache has is not asked for again.
+    pub(crate) fn handle_for_copying(&self) -> u64 {
+        if self.is_cached() { HANDLE_STORE } else { 0 }
+    }
+
+    /// Whether the cache holds every byte of the file.
+    pub(crate) fn holds(&self, row: Row) -> bool {
+        let Some(store) = &self.store else {
+            return false;
+        };
+        let node = self.view().row(row);
+        node.is_some_and(|node| store.is_whole(self.file_key(row), node.attr.size))
+    }
+
+    /// Whether every file can be served without its provider, not all of them from one
+    /// copy: the cache alone, or with what was materialized, has every byte.
+    fn is_held_whole(&self) -> bool {
+        let Some(store) = &self.store else {
+            return false;
+        };
+        let held = store.whole_files(self.number);
+        let view = self.view();
+        // Looked at one by one only if something is held: files are many.
+        held > 0
+            && (0..view.node_count()).map(Row).all(|row| {
+                let node = view.row(row);
+                node.is_none_or(|node| {
+                    node.kind != NodeKind::File
+                        || node.attr.size == 0
+                        || store.is_whole(self.file_key(row), node.attr.size)
+                        || self.copies.of(row).is_some()
+                })
+            })
+    }
+
+    /// Whether all of it can be served without its provider.
+    pub(crate) fn needs_no_provider(&self) -> bool {
+        matches!(self.state(), NodeState::Materialized | NodeState::Cached)
     }
 
     /// The newest copy that holds a file.

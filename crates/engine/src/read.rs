@@ -9,7 +9,7 @@ use fuse_promise_core::status::Status;
 
 use crate::engine::Engine;
 use crate::materialize::LocalRead;
-use crate::open::HANDLE_CACHED;
+use crate::open::{HANDLE_CACHED, HANDLE_STORE};
 use crate::promise::Promise;
 use crate::session::{LARGE_LEN, SlotAnswer, Waiter, Want};
 
@@ -71,16 +71,21 @@ impl Engine {
         reply: Box<dyn ReadReply>,
     ) {
         match promise.local_copy(row) {
-            Some(copy) => self.local_files.submit(
-                Arc::clone(self),
-                LocalRead {
+            Some(copy) => {
+                let engine = Arc::clone(self);
+                let read = LocalRead {
                     promise,
                     row,
                     copy,
                     request,
                     reply,
-                },
-            ),
+                };
+                let read = move |buffer: &mut [u8]| engine.answer_locally(read, buffer);
+                self.disk_readers.submit(Box::new(read));
+            }
+            None if request.handle & HANDLE_STORE != 0 => {
+                self.read_cached(request, &promise, row, reply);
+            }
             None => self.read_from_provider(request, &promise, row, reply),
         }
     }

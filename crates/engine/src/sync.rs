@@ -25,3 +25,18 @@ impl<T> Mutex<T> {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
+
+#[cfg(all(test, feature = "shuttle"))]
+pub(crate) use shuttle::thread;
+#[cfg(all(test, not(feature = "shuttle")))]
+pub(crate) use std::thread;
+
+/// Runs a scenario of several threads under every interleaving that shuttle
+/// finds, or a number of times on real threads.
+#[cfg(test)]
+pub(crate) fn explore(scenario: impl Fn() + Send + Sync + 'static) {
+    #[cfg(feature = "shuttle")]
+    shuttle::check_random(scenario, 500);
+    #[cfg(not(feature = "shuttle"))]
+    (0..50).for_each(|_| scenario());
+}

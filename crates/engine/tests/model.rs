@@ -282,7 +282,7 @@ impl World {
         };
         if promise.opens > 0 {
             promise.opens -= 1;
-            rig.engine.release(node(promise.number, 1));
+            rig.engine.release(node(promise.number, 1), 0);
         }
     }
 

@@ -117,8 +117,8 @@ fn content_that_ends_early_fails_a_cached_read_and_later_opens_are_direct() {
     assert_eq!(told, Told::PagesStale(inode));
     let again = rig.engine.open(inode, false).unwrap();
     assert!(again.direct_io && !again.keep_cache);
-    rig.engine.release(inode);
-    rig.engine.release(inode);
+    rig.engine.release(inode, 0);
+    rig.engine.release(inode, 0);
 }
 
 #[test]
@@ -254,8 +254,8 @@ fn where_direct_io_forbids_mmap_the_page_cache_stands_in_and_gets_no_short_read(
     provider.answer_some(&asked, 0);
     assert_eq!(reader.answer(), Err(Errno::IO.raw_os_error()));
     assert!(rig.engine.open(inode, false).unwrap().direct_io);
-    rig.engine.release(inode);
-    rig.engine.release(inode);
+    rig.engine.release(inode, 0);
+    rig.engine.release(inode, 0);
 }
 
 #[test]

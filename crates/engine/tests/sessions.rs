@@ -16,9 +16,12 @@ use support::{FakeProvider, HANG, Rig, Told, bytes, node};
 const EIO: i32 = Errno::IO.raw_os_error();
 const ETIMEDOUT: i32 = Errno::TIMEDOUT.raw_os_error();
 
-/// A read timeout of two ticks, for tests that wait for it.
+/// Waited for by some tests, and long enough that a busy machine answers within it in the same
+/// tests.
+const TIMEOUT: Duration = Duration::from_secs(3);
+
 fn impatient() -> Rig {
-    Rig::with(|options| options.read_timeout = Duration::from_millis(200))
+    Rig::with(|options| options.read_timeout = TIMEOUT)
 }
 
 #[test]
@@ -104,9 +107,13 @@ fn promises_of_a_lost_provider_go_after_the_lingering() {
     let number = provider.number;
     let promise = rig.commit(&provider, &[("a", 100)]);
     drop(provider);
-    rig.settle("lingers for ever", |gauges| {
-        gauges.promises + gauges.providers == 0
-    });
+    let removed = EngineEvent::ProviderRemoved(number);
+    let mut events = Vec::new();
+    while !events.contains(&removed) {
+        events.extend(rig.next_events(1));
+    }
+    let gauges = rig.engine.gauges();
+    assert_eq!((gauges.promises, gauges.providers), (0, 0));
     let told = rig.told.recv_timeout(HANG).unwrap();
     assert_eq!(told, Told::EntryGone(Inode::ROOT, promise.id()));
     assert!(
@@ -114,14 +121,8 @@ fn promises_of_a_lost_provider_go_after_the_lingering() {
             .lookup(Inode::ROOT, promise.id().as_bytes())
             .is_err()
     );
-    let last = rig.events().into_iter().rev().take(2).collect::<Vec<_>>();
-    assert_eq!(
-        last,
-        [
-            EngineEvent::ProviderRemoved(number),
-            EngineEvent::PromiseRemoved(promise)
-        ]
-    );
+    let last = [EngineEvent::PromiseRemoved(promise), removed];
+    assert!(events.ends_with(&last), "{events:?}");
 }
 
 #[test]
@@ -138,7 +139,7 @@ fn unregister_takes_the_promises_out_and_fails_reads_of_open_files() {
     assert_eq!(waiting.answer(), Err(EIO));
     assert_eq!(rig.engine.promises(), []);
     assert_eq!(rig.read(inode, 0, 10).answer(), Err(EIO));
-    rig.engine.release(inode);
+    rig.engine.release(inode, 0);
     let gauges = rig.engine.gauges();
     assert_eq!((gauges.image_bytes, gauges.opens), (0, 0), "{gauges:?}");
     let again = rig.engine.unregister(provider.number, &provider.token);
@@ -192,7 +193,7 @@ fn destroy_unlists_at_once_and_goes_on_serving_open_files() {
         rig.engine.destroy(promise).unwrap_err().status,
         Status::NotFound
     );
-    rig.engine.release(inode);
+    rig.engine.release(inode, 0);
     let told = provider.frame();
     assert!(
         matches!(told, ToProvider::Event { event: SessionEvent::Released, promise: p, .. } if p == promise.0),
@@ -246,14 +247,14 @@ fn a_late_write_after_a_timeout_is_in_nobody_elses_answer() {
 
 #[test]
 fn any_sign_of_life_restarts_the_deadline() {
-    let rig = Rig::with(|options| options.read_timeout = Duration::from_millis(1000));
+    let rig = impatient();
     let provider = rig.provider();
     let promise = rig.commit(&provider, &[("a", 1 << 20)]);
     let slow = rig.read(node(promise, 1), 0, 100);
     let slow_asked = provider.asked();
     // Twice the deadline passes while the provider answers other reads.
     let begin = std::time::Instant::now();
-    while begin.elapsed() < Duration::from_millis(2000) {
+    while begin.elapsed() < 2 * TIMEOUT {
         let quick = rig.read(node(promise, 1), 500, 10);
         let asked = provider.asked();
         provider.answer(&asked);

@@ -131,7 +131,7 @@ fn opening_is_refused_with_the_right_errno() {
     assert_eq!(rig.engine.gauges().opens, 0);
     let opened = rig.engine.open(top, false).unwrap();
     assert!(opened.direct_io && !opened.keep_cache);
-    rig.engine.release(top);
+    rig.engine.release_directory(top);
     assert_eq!(rig.engine.gauges().opens, 0);
 }
 

@@ -1,9 +1,9 @@
 //! Which parts of a fixed length are free.
 //!
-//! Ranges are taken from the first place that has room and merge with their neighbours when they
-//! come back, so what is given back whole can be taken whole.
+//! Ranges are taken from the smallest place that has room, the first of those, and merge with
+//! their neighbours when they come back, so what is given back whole can be taken whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 #[derive(Debug)]
@@ -11,6 +11,8 @@ pub struct FreeRanges {
     len: usize,
     /// End by start; no two touch.
     free: BTreeMap<usize, usize>,
+    /// The same ranges as length and start: finds room without a walk over all of them.
+    by_len: BTreeSet<(usize, usize)>,
 }
 
 impl FreeRanges {
@@ -20,19 +22,16 @@ impl FreeRanges {
         Self {
             len,
             free: BTreeMap::from([(0, len)]),
+            by_len: BTreeSet::from([(len, 0)]),
         }
     }
 
-    /// The first free range of `len`; `None` if there is none.
+    /// The smallest free range that holds `len`, cut to it; `None` if there is none.
     pub fn take(&mut self, len: usize) -> Option<Range<usize>> {
-        let (start, end) = self
-            .free
-            .iter()
-            .map(|(start, end)| (*start, *end))
-            .find(|(start, end)| end - start >= len)?;
-        self.free.remove(&start);
+        let (_, start) = *self.by_len.range((len, 0)..).next()?;
+        let end = self.remove(start)?;
         if start + len < end {
-            self.free.insert(start + len, end);
+            self.insert(start + len, end);
         }
         Some(start..start + len)
     }
@@ -40,16 +39,28 @@ impl FreeRanges {
     /// Takes a range back and returns the whole free range it is now part of.
     pub fn give_back(&mut self, range: Range<usize>) -> Range<usize> {
         let mut merged = range;
-        if let Some((start, end)) = self.free.range(..merged.start).next_back()
-            && *end == merged.start
+        if let Some((&start, &end)) = self.free.range(..merged.start).next_back()
+            && end == merged.start
         {
-            merged.start = *start;
+            self.remove(start);
+            merged.start = start;
         }
-        if let Some(end) = self.free.remove(&merged.end) {
+        if let Some(end) = self.remove(merged.end) {
             merged.end = end;
         }
-        self.free.insert(merged.start, merged.end);
+        self.insert(merged.start, merged.end);
         merged
+    }
+
+    fn insert(&mut self, start: usize, end: usize) {
+        self.free.insert(start, end);
+        self.by_len.insert((end - start, start));
+    }
+
+    fn remove(&mut self, start: usize) -> Option<usize> {
+        let end = self.free.remove(&start)?;
+        self.by_len.remove(&(end - start, start));
+        Some(end)
     }
 
     #[must_use]
@@ -104,6 +115,7 @@ mod tests {
                 let free_len: usize = free.free.iter().map(|(start, end)| end - start).sum();
                 let taken_len: usize = taken.iter().map(ExactSizeIterator::len).sum();
                 prop_assert_eq!(free_len + taken_len, LEN);
+                prop_assert_eq!(free.by_len.len(), free.free.len());
             }
             for range in taken {
                 free.give_back(range);

@@ -27,6 +27,7 @@ pub use channel::{Channel, RecvOutcome, SendOutcome};
 pub use frame::{
     FrameBytes, FrameError, PROTOCOL_VERSION, ReadFrame, SessionEvent, ToDaemon, ToProvider,
 };
+pub use free_ranges::FreeRanges;
 pub use geometry::Geometry;
 pub use image::MappedImage;
 pub use lock::DaemonLock;

@@ -165,13 +165,13 @@ impl Filesystem for PromiseFilesystem {
         &self,
         _: &Request,
         inode: INodeNo,
-        _: FileHandle,
+        handle: FileHandle,
         _: OpenFlags,
         _: Option<LockOwner>,
         _: bool,
         reply: ReplyEmpty,
     ) {
-        self.engine.release(Inode(inode.0));
+        self.engine.release(Inode(inode.0), handle.0);
         reply.ok();
     }
 
@@ -239,7 +239,7 @@ impl Filesystem for PromiseFilesystem {
         _: OpenFlags,
         reply: ReplyEmpty,
     ) {
-        self.engine.release(Inode(inode.0));
+        self.engine.release_directory(Inode(inode.0));
         reply.ok();
     }
 

@@ -12,6 +12,7 @@ mod places;
 mod settings;
 mod size;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
@@ -56,10 +57,12 @@ first needs it. One daemon serves one runtime directory.";
 const AFTER_HELP: &str = "\
 Each setting can also come from the environment or from a file. A flag wins over \
 FUSE_PROMISED_CACHE, FUSE_PROMISED_READ_TIMEOUT, FUSE_PROMISED_LINGER, \
-FUSE_PROMISED_LINGER_MATERIALIZED, FUSE_PROMISED_MATERIALIZE_MEMORY and \
+FUSE_PROMISED_LINGER_MATERIALIZED, FUSE_PROMISED_MATERIALIZE_MEMORY, \
+FUSE_PROMISED_CACHE_SIZE, FUSE_PROMISED_CACHE_DIR, FUSE_PROMISED_READAHEAD and \
 FUSE_PROMISED_LOG_LEVEL, these win over $XDG_CONFIG_HOME/fuse-promise/fuse-promised.toml, and \
 that wins over /etc/fuse-promise/fuse-promised.toml. The keys in the files are cache, \
-read-timeout, linger, linger-materialized, materialize-memory and log-level.
+read-timeout, linger, linger-materialized, materialize-memory, cache-size, cache-dir, readahead \
+and log-level.
 
 A DURATION is a number with a unit: 500ms, 30s, 5m, 1h. Without a unit it counts seconds. A SIZE \
 is one likewise: 512KiB, 64MiB, 1GiB. Without a unit it counts bytes.
@@ -84,6 +87,12 @@ pub struct Options {
     pub linger_materialized: Duration,
     /// Bytes of answers that materialize jobs may hold at a time.
     pub materialize_memory: u64,
+    /// Bytes that the cache of all read-through promises holds.
+    pub cache_size: u64,
+    /// The directory in whose file system they are kept; None for memory.
+    pub cache_dir: Option<PathBuf>,
+    /// Bytes asked for ahead of a file that is read in sequence.
+    pub readahead: u64,
     pub log_level: LevelFilter,
 }
 
@@ -97,6 +106,9 @@ impl Default for Options {
             linger: Duration::from_secs(300),
             linger_materialized: Duration::from_secs(3600),
             materialize_memory: 64 << 20,
+            cache_size: 256 << 20,
+            cache_dir: None,
+            readahead: 32 << 20,
             log_level: LevelFilter::INFO,
         }
     }
@@ -132,6 +144,9 @@ impl Options {
             materialize_memory: settings
                 .materialize_memory
                 .unwrap_or(default.materialize_memory),
+            cache_size: settings.cache_size.unwrap_or(default.cache_size),
+            cache_dir: settings.cache_dir.or(default.cache_dir),
+            readahead: settings.readahead.unwrap_or(default.readahead),
             log_level: settings.log_level.unwrap_or(default.log_level),
         })
     }

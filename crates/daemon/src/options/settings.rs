@@ -1,6 +1,7 @@
 //! What one place says: each setting, if it is there. Every place hands its text to the same
 //! parser per key, so a value means the same wherever it is written.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use fuse_promise_core::words::CachePolicy;
@@ -35,6 +36,20 @@ pub struct Settings {
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     pub materialize_memory: Option<u64>,
 
+    /// Bytes of read-through promises that are kept, all promises together [default: 256MiB]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub cache_size: Option<u64>,
+
+    /// Keep them in this directory instead of in memory, in a file without a name that goes with
+    /// the daemon
+    #[arg(long, value_name = "DIRECTORY", value_parser = directory)]
+    pub cache_dir: Option<PathBuf>,
+
+    /// How far ahead of a read-through file that is read in sequence its provider is asked; 0 for
+    /// not at all [default: 32MiB]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub readahead: Option<u64>,
+
     /// What to log: off, error, warn, info, debug or trace, each including the ones before it
     /// [default: info]
     #[arg(long, value_name = "LEVEL", value_parser = log_level)]
@@ -42,12 +57,15 @@ pub struct Settings {
 }
 
 /// The name of every setting, as it is written in a file.
-pub const KEYS: [&str; 6] = [
+pub const KEYS: [&str; 9] = [
     "cache",
     "read-timeout",
     "linger",
     "linger-materialized",
     "materialize-memory",
+    "cache-size",
+    "cache-dir",
+    "readahead",
     "log-level",
 ];
 
@@ -63,6 +81,9 @@ impl Settings {
             "linger" => self.linger = Some(duration::parse(text)?),
             "linger-materialized" => self.linger_materialized = Some(duration::parse(text)?),
             "materialize-memory" => self.materialize_memory = Some(size::parse(text)?),
+            "cache-size" => self.cache_size = Some(size::parse(text)?),
+            "cache-dir" => self.cache_dir = Some(directory(text)?),
+            "readahead" => self.readahead = Some(size::parse(text)?),
             "log-level" => self.log_level = Some(log_level(text)?),
             _ => return Err(unknown_key(key)),
         }
@@ -78,6 +99,9 @@ impl Settings {
             linger: self.linger.or(lesser.linger),
             linger_materialized: self.linger_materialized.or(lesser.linger_materialized),
             materialize_memory: self.materialize_memory.or(lesser.materialize_memory),
+            cache_size: self.cache_size.or(lesser.cache_size),
+            cache_dir: self.cache_dir.or(lesser.cache_dir),
+            readahead: self.readahead.or(lesser.readahead),
             log_level: self.log_level.or(lesser.log_level),
         }
     }
@@ -89,13 +113,26 @@ pub fn unknown_key(key: &str) -> String {
     format!("unknown key \"{key}\"; known are {known}")
 }
 
+/// Policies for all promises. To keep what was read for ever is up to a provider, which knows how
+/// much that is.
+const POLICIES: [CachePolicy; 2] = [CachePolicy::NoCache, CachePolicy::ReadThrough];
+
 fn cache(text: &str) -> Result<CachePolicy, String> {
-    let words: Vec<_> = CachePolicy::ALL
-        .iter()
-        .map(|policy| policy.word())
-        .collect();
-    text.parse()
-        .map_err(|_| one_of(text, "a cache policy", &words))
+    let policy = POLICIES.iter().find(|policy| policy.word() == text);
+    let words = POLICIES.map(CachePolicy::word);
+    policy
+        .copied()
+        .ok_or_else(|| one_of(text, "a cache policy", &words))
+}
+
+fn directory(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    if path.is_absolute() {
+        return Ok(path);
+    }
+    Err(format!(
+        "\"{text}\" is no absolute path, and the daemon's own directory says nothing; write it out"
+    ))
 }
 
 const LEVELS: [(&str, LevelFilter); 6] = [

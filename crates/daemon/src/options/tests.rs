@@ -66,6 +66,8 @@ fn without_any_place_the_defaults_are_in_force_and_the_help_tells_them() {
         ("linger", "300s"),
         ("linger-materialized", "1h"),
         ("materialize-memory", "64MiB"),
+        ("cache-size", "256MiB"),
+        ("readahead", "32MiB"),
         ("log-level", "info"),
     ] {
         let (_, behind_flag) = help.split_once(&format!("--{key} ")).unwrap();
@@ -111,6 +113,9 @@ fn each_setting_can_be_said_in_each_place() {
         linger: Duration::from_secs(120),
         linger_materialized: Duration::from_secs(600),
         materialize_memory: 8 << 20,
+        cache_size: 9 << 20,
+        cache_dir: Some("/var/tmp".into()),
+        readahead: 1 << 20,
         log_level: LevelFilter::DEBUG,
     };
     let values = [
@@ -119,6 +124,9 @@ fn each_setting_can_be_said_in_each_place() {
         ("linger", "2m"),
         ("linger-materialized", "10m"),
         ("materialize-memory", "8MiB"),
+        ("cache-size", "9MiB"),
+        ("cache-dir", "/var/tmp"),
+        ("readahead", "1MiB"),
         ("log-level", "debug"),
     ];
 

@@ -261,7 +261,7 @@ impl Copying {
     fn ask(&mut self, row: Row, offset: u64, asked: u32, held: Held) {
         let request = ReadRequest {
             inode: self.work.promise.inode(row),
-            handle: 0,
+            handle: self.work.promise.handle_for_copying(),
             offset,
             length: asked,
             tid: 0,

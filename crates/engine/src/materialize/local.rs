@@ -8,12 +8,10 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::os::fd::OwnedFd;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use fuse_promise_core::ids::Row;
 use fuse_promise_core::image::ImageView;
-use fuse_promise_core::limits::READ_LEN_MAX;
 
 use rustix::io::Errno;
 
@@ -27,8 +25,6 @@ use crate::sync::Mutex;
 
 /// Copies of one promise that can serve; an older one is given up for a newer.
 const COPIES: usize = 4;
-/// Threads that read local files. Two keep two disks or one fast one busy.
-const READERS: usize = 2;
 
 /// What one job wrote.
 pub(crate) struct LocalCopy {
@@ -107,46 +103,6 @@ pub(crate) struct LocalRead {
     pub(crate) reply: Box<dyn ReadReply>,
 }
 
-/// The threads that read local files. Each has one file open, and only while it
-/// reads it, so that a copy that is removed gives its room back at once.
-#[derive(Default)]
-pub(crate) struct LocalFiles {
-    queue: OnceLock<Sender<(Arc<Engine>, LocalRead)>>,
-}
-
-impl LocalFiles {
-    /// Hands the read to a reading thread; the first read starts them.
-    pub(crate) fn submit(&self, engine: Arc<Engine>, read: LocalRead) {
-        let queue = self.queue.get_or_init(start);
-        if let Err(refused) = queue.send((engine, read)) {
-            let (engine, read) = refused.0;
-            engine.read_from_provider(read.request, &read.promise, read.row, read.reply);
-        }
-    }
-}
-
-fn start() -> Sender<(Arc<Engine>, LocalRead)> {
-    let (queue, reads) = channel();
-    let reads = Arc::new(Mutex::new(reads));
-    for number in 0..READERS {
-        let reads = Arc::clone(&reads);
-        let thread = std::thread::Builder::new().name(format!("fp-local-{number}"));
-        if let Err(error) = thread.spawn(move || serve(&reads)) {
-            tracing::warn!("a thread for reading copies does not start: {error}");
-        }
-    }
-    queue
-}
-
-fn serve(reads: &Mutex<Receiver<(Arc<Engine>, LocalRead)>>) {
-    let mut buffer = vec![0; READ_LEN_MAX as usize];
-    loop {
-        let next = reads.lock().recv();
-        let Ok((engine, read)) = next else { return };
-        engine.answer_locally(read, &mut buffer);
-    }
-}
-
 /// What became of a read of a copy.
 enum Tried {
     Read,
@@ -158,7 +114,7 @@ enum Tried {
 
 impl Engine {
     /// Answers from the copy, or, if that cannot be done, from the provider.
-    fn answer_locally(self: &Arc<Self>, read: LocalRead, buffer: &mut [u8]) {
+    pub(crate) fn answer_locally(self: &Arc<Self>, read: LocalRead, buffer: &mut [u8]) {
         let length = read.request.length as usize;
         let path = || read.promise.display_path(read.row);
         match read_copy(&read, &mut buffer[..length]) {

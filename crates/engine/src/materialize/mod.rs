@@ -40,7 +40,7 @@ pub use job::{JobSnapshot, Progress};
 pub(crate) use jobs::Jobs;
 use journal::Journal;
 pub(crate) use journal::{PARTIALS, pages, sweep};
-pub(crate) use local::{LocalCopies, LocalCopy, LocalFiles, LocalRead};
+pub(crate) use local::{LocalCopies, LocalCopy, LocalRead};
 pub(crate) use memory::Memory;
 use paths::CopyPaths;
 use plan::Root;

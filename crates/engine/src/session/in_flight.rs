@@ -44,6 +44,8 @@ pub(crate) struct Asked {
     pub(crate) asked_at: u64,
     /// The frame waits in the outbox for room in the channel.
     pub(crate) unsent: bool,
+    /// Asked before any reader wanted it.
+    pub(crate) ahead: bool,
 }
 
 #[derive(Default)]

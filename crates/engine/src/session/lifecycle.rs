@@ -7,7 +7,6 @@ use fuse_promise_core::failure::{Failure, Result};
 use fuse_promise_core::ids::{Inode, ProviderNumber, Token};
 use fuse_promise_core::limits;
 use fuse_promise_core::status::Status;
-use fuse_promise_core::words::NodeState;
 use fuse_promise_wire::{Channel, SessionEvent, ToProvider};
 
 use super::{Client, ProviderConfig, Registration, Session};
@@ -115,6 +114,7 @@ impl Engine {
         for waiter in waiters {
             waiter.reply.error(Status::ProviderGone);
         }
+        self.forget_readers(number);
         self.log_ending(session, &ending, failed);
         match ending {
             Ending::Unregistered => self.remove_session(number),
@@ -150,8 +150,7 @@ impl Engine {
     fn lose_provider(&self, number: ProviderNumber) {
         let promises = self.catalog.of_provider(number);
         for promise in &promises {
-            if promise.lose_provider() {
-                self.drop_pages(promise);
+            if self.lose(promise) {
                 self.observer
                     .event(EngineEvent::PromiseChanged(promise.number));
             }
@@ -164,25 +163,31 @@ impl Engine {
         self.pump.linger(number, self.options.linger);
     }
 
-    /// The kernel's pages of the promise go, or a reader could still get bytes of
-    /// it by chance.
-    fn drop_pages(&self, promise: &Promise) {
+    /// The promise has lost its provider; false if it had before. Files that are held
+    /// whole go on. Of the others the kernel's pages go, and what the cache has of
+    /// them, or a reader could still get bytes by chance.
+    fn lose(&self, promise: &Promise) -> bool {
+        if !promise.lose_provider() {
+            return false;
+        }
+        self.keep_whole_files(promise);
         for row in promise.opened_rows() {
             self.notifier.pages_stale(promise.inode(row));
         }
+        true
     }
 
     /// A lost provider's time in the listing is over: its promises go, but those
-    /// that were materialized whole stay for a longer time of their own.
+    /// that need none stay for a longer time of their own.
     pub(super) fn end_lingering(&self, number: ProviderNumber) {
         let session = self.read_sessions().get(&number).cloned();
         let Some(session) = session.filter(|session| session.has_ended()) else {
             return;
         };
-        let materialized = |promise: &Arc<Promise>| promise.state() == NodeState::Materialized;
+        let stays = |promise: &Arc<Promise>| promise.needs_no_provider();
         let promises = self.catalog.of_provider(number);
-        if session.first_linger_is_over() && promises.iter().any(materialized) {
-            for promise in promises.iter().filter(|promise| !materialized(promise)) {
+        if session.first_linger_is_over() && promises.iter().any(stays) {
+            for promise in promises.iter().filter(|promise| !stays(promise)) {
                 self.unlist(promise);
             }
             let longer = self.options.linger_materialized;
@@ -192,11 +197,12 @@ impl Engine {
         self.remove_session(number);
     }
 
-    /// A copy of the promise was found changed. A promise that was listed only for its
-    /// sake goes, and so does a session with its last one.
+    /// A copy of the promise was found changed, or the cache let go of it. A promise that
+    /// was listed only because it needed no provider goes, and so does a session with its
+    /// last one.
     pub(crate) fn copy_lost(&self, promise: &Promise) {
         let session = &promise.session;
-        if !session.is_kept_for_copies() || promise.state() == NodeState::Materialized {
+        if !session.is_kept_for_copies() || promise.needs_no_provider() {
             let changed = EngineEvent::PromiseChanged(promise.number);
             return self.observer.event(changed);
         }
@@ -223,10 +229,9 @@ impl Engine {
         if self.catalog.unlist(promise.number).is_none() {
             return;
         }
-        promise.lose_provider();
         let name = promise.number.id().into_bytes();
         self.notifier.entry_gone_later(Inode::ROOT, name);
-        self.drop_pages(promise);
+        self.lose(promise);
         self.observer
             .event(EngineEvent::PromiseRemoved(promise.number));
         self.free_if_unused(promise.number);
@@ -235,6 +240,7 @@ impl Engine {
     /// One tick of the pump: deadlines, then idle pages. True while ticks are needed.
     pub(super) fn tick(&self, now: u64) -> bool {
         let mut needed = false;
+        self.note_unwritten();
         for session in self.all_sessions() {
             let (waiters, requests) = session.traffic.lock().overdue(now, session.patience);
             for request in requests {

@@ -31,7 +31,7 @@ use crate::sync::Mutex;
 pub(crate) use in_flight::{Waiter, Want};
 pub(crate) use lifecycle::Ending;
 pub(crate) use outcome::Counters;
-use outcome::{Outgoing, Placed, Refusal};
+use outcome::{Outgoing, Placed, PlacedAhead, Refusal};
 pub(crate) use pump::Pump;
 pub use slot_answer::SlotAnswer;
 pub(crate) use slots::LARGE_LEN;
@@ -150,7 +150,13 @@ impl Session {
             pump,
             commits: Mutex::default(),
             account: Arc::default(),
-            traffic: Mutex::new(Traffic::new(FIRST_EPOCH, slots, geometry, link)),
+            traffic: Mutex::new(Traffic::new(
+                FIRST_EPOCH,
+                slots,
+                geometry,
+                ahead_at_once(config.max_concurrent_reads),
+                link,
+            )),
         };
         Ok((session, registration))
     }
@@ -241,6 +247,30 @@ impl Session {
         Ok(())
     }
 
+    /// Sends a read that nobody waits for yet, if the provider has room for it; the
+    /// request's number.
+    pub(crate) fn request_ahead(&self, want: Want, waiter: Waiter) -> Option<u64> {
+        let now = self.pump.now();
+        let placed = self.traffic.lock().place_ahead(want, waiter, now);
+        let PlacedAhead::Taken(request, outgoing) = placed else {
+            return None;
+        };
+        self.pump.arm();
+        if let Some(outgoing) = outgoing {
+            self.send(outgoing);
+        }
+        Some(request)
+    }
+
+    /// Nobody wants the answer of a request any more. False if it was answered already.
+    pub(crate) fn cancel(&self, request: u64) -> bool {
+        let given_up = self.traffic.lock().give_up(request);
+        if given_up {
+            self.notify(&ToProvider::Cancel { request });
+        }
+        given_up
+    }
+
     fn refusal(&self, refusal: Refusal) -> Failure {
         let number = self.number.0;
         match refusal {
@@ -317,6 +347,12 @@ impl Session {
     fn greeted(&self) -> bool {
         self.greeted.load(Ordering::Acquire)
     }
+}
+
+/// Reads ahead of readers that a provider with so many callbacks is asked for at a
+/// time: one more than it works on, so that it finds the next when it ends one.
+fn ahead_at_once(concurrent: u32) -> u32 {
+    concurrent.saturating_add(1)
 }
 
 fn fresh_token() -> Result<[u8; 32]> {

@@ -50,6 +50,14 @@ pub(crate) enum Placed {
     Refused(Waiter, Refusal),
 }
 
+/// Where a read went that nobody waits for yet.
+pub(crate) enum PlacedAhead {
+    /// The request's number, and its frame unless that is in the outbox.
+    Taken(u64, Option<Outgoing>),
+    /// The provider has enough to do.
+    NoRoom,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
     Ended,

@@ -13,32 +13,14 @@ use fuse_promise_core::path::PathRule;
 use fuse_promise_core::words::CachePolicy;
 use fuse_promise_wire::{Channel, RecvOutcome, SegmentStore, ToProvider};
 
-#[cfg(feature = "shuttle")]
-use shuttle::thread;
-#[cfg(not(feature = "shuttle"))]
-use std::thread;
-
 #[cfg(not(feature = "shuttle"))]
 use super::outcome::Placed;
 use super::outcome::{Answer, Done, Settled};
 use super::*;
+use crate::cache::Store;
 use crate::promise::Promise;
 use crate::read::ReadReply;
-
-/// Interleavings tried per test under shuttle.
-const SCHEDULES: usize = 500;
-/// Repetitions on real threads.
-const REPETITIONS: usize = 50;
-
-fn explore(scenario: impl Fn() + Send + Sync + 'static) {
-    if cfg!(feature = "shuttle") {
-        #[cfg(feature = "shuttle")]
-        shuttle::check_random(scenario, SCHEDULES);
-    } else {
-        (0..REPETITIONS).for_each(|_| scenario());
-        let _ = SCHEDULES;
-    }
-}
+use crate::sync::{explore, thread};
 
 /// Counts how often each reader was answered: a byte of a word per reader.
 #[derive(Default)]
@@ -102,6 +84,7 @@ impl Rig {
             PromiseNumber(1),
             Arc::clone(&session),
             CachePolicy::NoCache,
+            &Arc::new(Store::in_memory(0)),
             image,
             charge,
         );

@@ -12,7 +12,7 @@ use fuse_promise_wire::{Channel, FrameBytes, Geometry, ReadFrame, Slot, ToProvid
 use rustix::fd::OwnedFd;
 
 use super::in_flight::{Asked, InFlight, Waiter, Want};
-use super::outcome::{Answer, Counters, Done, Outgoing, Placed, Refusal, Settled};
+use super::outcome::{Answer, Counters, Done, Outgoing, Placed, PlacedAhead, Refusal, Settled};
 use super::queue::{Queue, Queued};
 use super::slots::Slots;
 
@@ -29,6 +29,9 @@ pub(crate) struct Traffic {
     in_flight: InFlight,
     queue: Queue,
     outbox: VecDeque<Outgoing>,
+    /// Requests under way that were asked ahead, and how many may be.
+    ahead: u32,
+    ahead_max: u32,
     /// Tick of the provider's last sign of life.
     alive_at: u64,
     pub(crate) counters: Counters,
@@ -43,13 +46,21 @@ pub(crate) struct Link {
 }
 
 impl Traffic {
-    pub(crate) fn new(epoch: u32, slots: Slots, geometry: Geometry, link: Link) -> Self {
+    pub(crate) fn new(
+        epoch: u32,
+        slots: Slots,
+        geometry: Geometry,
+        ahead_max: u32,
+        link: Link,
+    ) -> Self {
         Self {
             epoch,
             slots,
             in_flight: InFlight::default(),
             queue: Queue::new(geometry.small_len),
             outbox: VecDeque::new(),
+            ahead: 0,
+            ahead_max,
             alive_at: 0,
             counters: Counters::default(),
             link: Some(link),
@@ -74,11 +85,8 @@ impl Traffic {
             return Placed::Refused(waiter, Refusal::Ended);
         }
         if let Some(slot) = self.slot_for(want.length) {
-            let waiter = Some(waiter);
-            return match self.send_request(want, waiter, slot, now) {
-                Some(outgoing) => Placed::Send(outgoing),
-                None => Placed::Waits,
-            };
+            let (_, outgoing) = self.send_request(want, waiter, slot, now, false);
+            return outgoing.map_or(Placed::Waits, Placed::Send);
         }
         if self.queue.len() >= limits::QUEUED_READS_MAX {
             return Placed::Refused(waiter, Refusal::QueueFull);
@@ -90,6 +98,18 @@ impl Traffic {
             since,
         });
         Placed::Waits
+    }
+
+    /// Places a read that nobody waits for yet: only behind no reader, and only so
+    /// many that the provider is never idle and readers find it little occupied.
+    pub(crate) fn place_ahead(&mut self, want: Want, waiter: Waiter, now: u64) -> PlacedAhead {
+        let room = !self.has_ended() && self.queue.is_empty() && self.ahead < self.ahead_max;
+        let Some(slot) = room.then(|| self.slot_for(want.length)).flatten() else {
+            return PlacedAhead::NoRoom;
+        };
+        self.ahead += 1;
+        let (request, outgoing) = self.send_request(want, waiter, slot, now, true);
+        PlacedAhead::Taken(request, outgoing)
     }
 
     /// A slot for a new read. Whoever waits in the same line comes first, and a
@@ -108,9 +128,9 @@ impl Traffic {
     /// no slot, or the frame went into the outbox behind others.
     pub(crate) fn advance(&mut self, now: u64) -> Option<Outgoing> {
         while let Some((queued, slot)) = self.next_waiting() {
-            let waiter = Some(queued.waiter);
-            if let Some(outgoing) = self.send_request(queued.want, waiter, slot, now) {
-                return Some(outgoing);
+            let (_, outgoing) = self.send_request(queued.want, queued.waiter, slot, now, false);
+            if outgoing.is_some() {
+                return outgoing;
             }
         }
         None
@@ -134,19 +154,21 @@ impl Traffic {
     fn send_request(
         &mut self,
         want: Want,
-        waiter: Option<Waiter>,
+        waiter: Waiter,
         slot: Slot,
         now: u64,
-    ) -> Option<Outgoing> {
+        ahead: bool,
+    ) -> (u64, Option<Outgoing>) {
         let request = self.in_flight.insert(Asked {
             want,
             got: 0,
             slot,
-            waiter,
+            waiter: Some(waiter),
             asked_at: now,
             unsent: false,
+            ahead,
         });
-        self.outgoing_read(request)
+        (request, self.outgoing_read(request))
     }
 
     fn outgoing_read(&mut self, request: u64) -> Option<Outgoing> {
@@ -237,6 +259,7 @@ impl Traffic {
         }
         let asked = self.in_flight.remove(done.request);
         let asked = asked.expect("the entry was found above under the same lock");
+        self.ahead -= u32::from(asked.ahead);
         if asked.waiter.is_some() {
             return Settled::Answer(asked, answer);
         }
@@ -259,6 +282,12 @@ impl Traffic {
     /// Frees the slot of a request whose reader has been answered.
     pub(crate) fn finish(&mut self, asked: Asked) {
         self.slots.put_back(asked.slot);
+    }
+
+    /// Takes the reader out of a request, which stays owed. False if it has none.
+    pub(crate) fn give_up(&mut self, request: u64) -> bool {
+        let asked = self.in_flight.get_mut(request);
+        asked.is_some_and(|asked| asked.waiter.take().is_some())
     }
 
     /// Takes out the readers that have waited too long: those whose provider has

@@ -286,6 +286,36 @@ impl FakeProvider {
         }
     }
 
+    /// The next Read that is there already. Frames of other kinds are passed over.
+    pub fn asked_already(&self) -> Option<ReadFrame> {
+        loop {
+            match self.channel.recv(&mut [0; RECV_LEN]).unwrap() {
+                RecvOutcome::Frame(frame) => {
+                    if let ToProvider::Read(read) = ToProvider::decode(&frame).unwrap() {
+                        return Some(read);
+                    }
+                }
+                RecvOutcome::Empty | RecvOutcome::Closed => return None,
+                RecvOutcome::NotAFrame(length) => panic!("{length} bytes are no frame"),
+            }
+        }
+    }
+
+    /// Does with each Read what `treat` does, until the reader has its answer.
+    pub fn serve(&self, reader: &Reader, mut treat: impl FnMut(ReadFrame)) -> Result<Vec<u8>, i32> {
+        let end = std::time::Instant::now() + HANG;
+        loop {
+            while let Some(read) = self.asked_already() {
+                treat(read);
+            }
+            if let Some(answer) = reader.peek() {
+                return answer;
+            }
+            assert!(std::time::Instant::now() < end, "the read hangs");
+            std::thread::yield_now();
+        }
+    }
+
     /// Answers with what the node's content is at that place.
     pub fn answer(&self, read: &ReadFrame) {
         self.answer_some(read, read.length);
@@ -343,7 +373,7 @@ fn receive(channel: &Channel) -> Option<ToProvider> {
             tv_sec: HANG.as_secs() as i64,
             tv_nsec: 0,
         };
-        rustix::event::poll(&mut wait, Some(&timeout)).unwrap();
+        rustix::io::retry_on_intr(|| rustix::event::poll(&mut wait, Some(&timeout))).unwrap();
         match channel.recv(&mut [0; RECV_LEN]).unwrap() {
             RecvOutcome::Frame(frame) => return Some(ToProvider::decode(&frame).unwrap()),
             RecvOutcome::Closed => return None,

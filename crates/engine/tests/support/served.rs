@@ -10,9 +10,9 @@ use std::thread::JoinHandle;
 use fuse_promise_core::ids::{JobNumber, PromiseNumber};
 use fuse_promise_core::image::TreeBuilder;
 use fuse_promise_core::status::Status;
-use fuse_promise_core::words::ConflictPolicy;
+use fuse_promise_core::words::{ConflictPolicy, ProviderState};
 use fuse_promise_engine::{CommitOptions, JobSnapshot, MaterializeOptions};
-use fuse_promise_wire::{ReadFrame, ToProvider};
+use fuse_promise_wire::{Channel, ReadFrame, ToProvider};
 use rustix::fs::{Mode, OFlags};
 
 use super::{FakeProvider, HANG, Rig};
@@ -24,8 +24,11 @@ pub struct Served {
     pub rig: Rig,
     pub promise: PromiseNumber,
     pub asked: Arc<AtomicU64>,
+    bytes: Arc<AtomicU64>,
     pub target: tempfile::TempDir,
     pub server: Option<JoinHandle<()>>,
+    /// The provider's end, a second time.
+    line: Channel,
 }
 
 impl Served {
@@ -44,11 +47,14 @@ impl Served {
         let engine = &rig.engine;
         let promise = engine.commit(provider.number, &provider.token, image, options);
         let asked = Arc::new(AtomicU64::new(0));
-        let counted = Arc::clone(&asked);
+        let bytes = Arc::new(AtomicU64::new(0));
+        let (counted, counted_bytes) = (Arc::clone(&asked), Arc::clone(&bytes));
+        let line = Channel::from_fd(rustix::io::dup(&provider.channel).unwrap()).unwrap();
         let server = std::thread::spawn(move || {
             while let Some(frame) = provider.next_frame() {
                 if let ToProvider::Read(read) = frame {
                     counted.fetch_add(1, Ordering::SeqCst);
+                    counted_bytes.fetch_add(u64::from(read.length), Ordering::SeqCst);
                     manner(&provider, &read);
                 }
             }
@@ -57,9 +63,27 @@ impl Served {
             promise: promise.unwrap(),
             rig,
             asked,
+            bytes,
             target: tempfile::tempdir().unwrap(),
             server: Some(server),
+            line,
         }
+    }
+
+    /// The provider goes, and the daemon has noticed it.
+    pub fn lose_provider(&self) {
+        self.line.shutdown();
+        let engine = &self.rig.engine;
+        let number = engine.promise(self.promise).unwrap().provider;
+        self.rig.settle("the provider stays", |_| {
+            let state = engine.provider(number).map(|provider| provider.state);
+            state == Some(ProviderState::Disconnected)
+        });
+    }
+
+    /// Bytes the provider was asked for.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::SeqCst)
     }
 
     pub fn source(&self, below: &str) -> Vec<u8> {

@@ -1,0 +1,219 @@
+//! How a read of a cached promise is served: from the store, or together with
+//! others by one request to the provider, whose bytes are then kept.
+
+use std::sync::Arc;
+
+use fuse_promise_core::ids::Row;
+use fuse_promise_core::status::Status;
+
+use super::assembly::{Assembly, Next};
+use super::fetch::{Fetch, Fetched};
+use super::piece::Found;
+use super::readers::ReaderNumber;
+use super::store::Wanted;
+use crate::engine::Engine;
+use crate::open::HANDLE_CACHED;
+use crate::promise::Promise;
+use crate::read::{ReadReply, ReadRequest};
+use crate::session::{SlotAnswer, Waiter, Want};
+
+impl Engine {
+    /// Answers a range that was capped already from the store, or asks for what is
+    /// missing of it. Then, and only then, what comes next may be prefetched.
+    pub(crate) fn read_cached(
+        self: &Arc<Self>,
+        request: ReadRequest,
+        promise: &Arc<Promise>,
+        row: Row,
+        reply: Box<dyn ReadReply>,
+    ) {
+        if promise.has_lost_provider() && !promise.holds(row) {
+            return reply.error(Status::ProviderGone);
+        }
+        let start = request.offset;
+        let range = start..start + u64::from(request.length);
+        let found = self.cache.store.look(promise.file_key(row), range.clone());
+        if found.missing.is_empty() {
+            self.cache.counters.hit();
+            self.answer_held(found, request, reply);
+        } else {
+            let assembly = Assembly::new(Arc::clone(promise), row, request, reply);
+            self.fetch_missing(&assembly);
+        }
+        self.read_ahead(request.handle, promise, row, range);
+    }
+
+    /// Answers from the store alone.
+    fn answer_held(
+        self: &Arc<Self>,
+        found: Found,
+        request: ReadRequest,
+        reply: Box<dyn ReadReply>,
+    ) {
+        if let [piece] = &found.pieces[..]
+            && let Some(bytes) = piece.in_memory()
+        {
+            return reply.data(bytes);
+        }
+        let in_memory = found.pieces.iter().all(|piece| piece.in_memory().is_some());
+        let put_together = move |buffer: &mut [u8]| {
+            let buffer = &mut buffer[..request.length as usize];
+            for piece in &found.pieces {
+                let at = (piece.range.start - request.offset) as usize;
+                let length = (piece.range.end - piece.range.start) as usize;
+                if piece.read_into(&mut buffer[at..at + length]).is_err() {
+                    return reply.error(Status::Io);
+                }
+            }
+            reply.data(buffer);
+        };
+        if in_memory {
+            self.cache.with_buffer(put_together);
+        } else {
+            self.disk_readers.submit(Box::new(put_together));
+        }
+    }
+
+    /// Joins the read to the requests under way, and asks for the rest.
+    fn fetch_missing(self: &Arc<Self>, assembly: &Arc<Assembly>) {
+        let joined = self.cache.fetches.join(&self.cache.store, assembly);
+        self.cache.counters.joined(joined.joined);
+        for fetch in &joined.new {
+            self.ask(fetch, assembly);
+        }
+        let found = joined.found;
+        if found.pieces.iter().all(|piece| piece.in_memory().is_some()) {
+            assembly.put_held(&found);
+        } else {
+            let assembly = Arc::clone(assembly);
+            self.disk_readers
+                .submit(Box::new(move |_| assembly.put_held(&found)));
+        }
+    }
+
+    fn ask(self: &Arc<Self>, fetch: &Arc<Fetch>, assembly: &Assembly) {
+        let want = want(fetch, assembly.request.tid);
+        let waiter = self.waiter(fetch, &assembly.promise, 0);
+        let session = &assembly.promise.session;
+        if let Err((waiter, failure)) = session.request(want, waiter) {
+            waiter.reply.error(failure.status);
+        }
+    }
+
+    pub(super) fn waiter(
+        self: &Arc<Self>,
+        fetch: &Arc<Fetch>,
+        promise: &Arc<Promise>,
+        reader: ReaderNumber,
+    ) -> Waiter {
+        Waiter {
+            reply: Box::new(Keeping {
+                engine: Arc::clone(self),
+                promise: Arc::clone(promise),
+                fetch: Arc::clone(fetch),
+                reader,
+            }),
+            promise: Arc::clone(promise),
+            cached: false,
+        }
+    }
+
+    /// A fetch came back: answers whoever waits for it, then keeps the bytes.
+    fn fetched(self: &Arc<Self>, keeping: &Keeping, fetched: Fetched<'_>) {
+        let fetch = &keeping.fetch;
+        self.pass_on(fetch, fetch.take_waiting(), fetched);
+        match fetched {
+            Fetched::Bytes(bytes) if bytes.len() == fetch.length() as usize => {
+                self.keep(keeping, bytes);
+            }
+            // The content ends: the kernel must not keep pages of what is no file.
+            Fetched::Bytes(_) => {
+                let inode = keeping.promise.inode(fetch.file.row);
+                self.notifier.pages_stale(inode);
+            }
+            Fetched::Failed(_) => {}
+        }
+        // Whoever joined while the bytes were being kept.
+        let late = self.cache.fetches.remove(fetch);
+        self.pass_on(fetch, late, fetched);
+        if keeping.reader != 0 {
+            self.cache.readers.note_done(keeping.reader, fetch);
+        }
+    }
+
+    pub(super) fn pass_on(
+        self: &Arc<Self>,
+        fetch: &Fetch,
+        waiting: Vec<Arc<Assembly>>,
+        fetched: Fetched<'_>,
+    ) {
+        for assembly in waiting {
+            if let Next::AskAlone(reply) = assembly.take(fetch, fetched) {
+                let request = ReadRequest {
+                    handle: HANDLE_CACHED,
+                    ..assembly.request
+                };
+                self.read_from_provider(request, &assembly.promise, assembly.row, reply);
+            }
+        }
+    }
+
+    fn keep(&self, keeping: &Keeping, bytes: &[u8]) {
+        let (promise, fetch) = (&keeping.promise, &keeping.fetch);
+        let size = promise.view().row(fetch.file.row);
+        let size = size.map_or(0, |node| node.attr.size);
+        let wanted = match keeping.reader {
+            0 => Wanted::Now,
+            _ => Wanted::Later,
+        };
+        let start = fetch.range.start;
+        let store = &self.cache.store;
+        let inserted = store.insert(fetch.file, size, start, bytes, wanted);
+        self.note_kept(promise, inserted);
+        // It may have been freed meanwhile, and nobody frees its bytes again.
+        if self.catalog.get(promise.number).is_none() {
+            store.remove_promise(promise.number);
+        }
+    }
+}
+
+pub(super) fn want(fetch: &Fetch, tid: u32) -> Want {
+    Want {
+        promise: fetch.file.promise.0,
+        row: fetch.file.row,
+        offset: fetch.range.start,
+        length: fetch.length(),
+        tid,
+    }
+}
+
+/// The cache as the reader of a fetch.
+struct Keeping {
+    engine: Arc<Engine>,
+    promise: Arc<Promise>,
+    fetch: Arc<Fetch>,
+    /// On whose behalf it was prefetched; 0 if a read waits for it.
+    reader: ReaderNumber,
+}
+
+impl ReadReply for Keeping {
+    fn data(self: Box<Self>, bytes: &[u8]) {
+        let engine = Arc::clone(&self.engine);
+        engine.fetched(&self, Fetched::Bytes(bytes));
+        engine.prefetch(self.promise.session.number());
+    }
+
+    fn error(self: Box<Self>, status: Status) {
+        let engine = Arc::clone(&self.engine);
+        engine.fetched(&self, Fetched::Failed(status));
+        engine.prefetch(self.promise.session.number());
+    }
+
+    fn answer(self: Box<Self>, answer: SlotAnswer) {
+        let engine = Arc::clone(&self.engine);
+        engine.fetched(&self, Fetched::Bytes(answer.bytes()));
+        // The slot is free for the next request.
+        drop(answer);
+        engine.prefetch(self.promise.session.number());
+    }
+}
