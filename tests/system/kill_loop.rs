@@ -51,6 +51,8 @@ fn without_a_cache() {
 #[test]
 fn under_systemd_with_the_kernels_cache() {
     let options = Session::options(Shape::Systemd).flag("--linger=50ms");
+    // What the cache holds whole would be read on for ever.
+    let options = options.flag("--linger-materialized=50ms");
     Loop::run(options.flag("--cache=read-through").start());
 }
 

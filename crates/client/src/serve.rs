@@ -15,6 +15,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use fuse_promise_wire::channel::RECV_LEN;
+use fuse_promise_wire::{Put, ToDaemon};
 
 use crate::arena::CurrentArena;
 use crate::fork::{ParentOnly, in_child};
@@ -40,10 +41,11 @@ impl Serving {
         handler: Arc<dyn ReadHandler>,
         at_once: u32,
     ) -> Self {
-        let intake = Intake::new(Arc::clone(&session), arena);
         if at_once > 1 {
+            let intake = Intake::new(Arc::clone(&session), arena);
             return Self::Pool(Pool::new(session, intake, handler, at_once));
         }
+        let intake = Intake::with_rings(Arc::clone(&session), arena);
         Self::Alone(ParentOnly::new(Alone {
             session,
             intake,
@@ -83,7 +85,12 @@ impl Alone {
         loop {
             if let Some(read) = self.intake.take_waiting(&mut packet)? {
                 let done = answering.read(&read, self.intake.arena())?;
-                answering.send(&done)?;
+                let frame = done.encode();
+                match self.intake.put_answer(&frame) {
+                    Put::Done => {}
+                    Put::RingBell => answering.send(&ToDaemon::Bell)?,
+                    Put::Not => answering.send(&done)?,
+                }
             }
         }
     }

@@ -426,7 +426,8 @@ fn pages_of_idle_slots_are_given_back() {
     let resident = || rustix::fs::fstat(&provider.arena).unwrap().st_blocks * 512;
     assert!(resident() >= 1 << 20);
     let end = std::time::Instant::now() + HANG;
-    while resident() > 0 {
+    // What stays are words of the rings.
+    while resident() > 16 << 10 {
         assert!(std::time::Instant::now() < end, "{} bytes stay", resident());
         std::thread::yield_now();
     }

@@ -14,6 +14,7 @@ use rustix::fs::{FallocateFlags, fallocate, ftruncate};
 use crate::errno::failed;
 use crate::mapping::SlotMap;
 use crate::memfd::{self, SIZE_SEALS};
+use crate::ring::{Direction, RingPutter, RingTaker};
 
 pub use crate::geometry::Geometry;
 pub use crate::mapping::Slot;
@@ -56,6 +57,18 @@ impl Arena {
     #[must_use]
     pub fn address(&self) -> (usize, usize) {
         self.slots.address()
+    }
+
+    /// The end of a ring that puts frames in. Asked for once in the process that does.
+    #[must_use]
+    pub fn putter(&self, direction: Direction) -> RingPutter {
+        RingPutter::new(Arc::clone(&self.slots), direction)
+    }
+
+    /// The end that takes them out, likewise.
+    #[must_use]
+    pub fn taker(&self, direction: Direction) -> RingTaker {
+        RingTaker::new(Arc::clone(&self.slots), direction)
     }
 
     /// Makes the caller the slot's owner within this process until the slot is dropped; `None` if

@@ -51,6 +51,8 @@ pub mod option {
     pub const DETACH: &str = "detach";
     /// `b`: whether a job waits, with everything written, for Confirm or Cancel.
     pub const CONFIRM: &str = "confirm";
+    /// `ay`: the node id, without a NUL, that Invalidate is about; every node if it is not there.
+    pub const NODE_ID: &str = "node_id";
     /// `b`: whether List tells the nodes as well.
     pub const NODES: &str = "nodes";
 }

@@ -40,6 +40,8 @@ pub enum ToProvider {
         /// What it means depends on the event; 0 where nothing is said.
         argument: u64,
     },
+    /// There are frames in the ring.
+    Bell,
 }
 
 /// A read to answer: `length` bytes from `offset` of a node, into a slot.
@@ -106,6 +108,8 @@ pub enum ToDaemon {
         request: u64,
         epoch: u32,
     },
+    /// There are frames in the ring.
+    Bell,
 }
 
 /// Why a packet is no frame.
@@ -133,9 +137,11 @@ mod kind {
     pub const READ: u32 = 2;
     pub const CANCEL: u32 = 3;
     pub const EVENT: u32 = 4;
+    pub const DAEMON_BELL: u32 = 5;
     pub const PROVIDER_HELLO: u32 = 17;
     pub const DONE: u32 = 18;
     pub const ALIVE: u32 = 19;
+    pub const PROVIDER_BELL: u32 = 20;
 }
 
 impl ToProvider {
@@ -176,6 +182,7 @@ impl ToProvider {
                 .u32(promise)
                 .u64(argument)
                 .finish(),
+            Self::Bell => FieldWriter::new(kind::DAEMON_BELL).finish(),
         }
     }
 
@@ -207,6 +214,7 @@ impl ToProvider {
                     argument: fields.u64(),
                 }
             }
+            kind::DAEMON_BELL => Self::Bell,
             unknown => return Err(FrameError::UnknownKind(unknown)),
         };
         fields.end()?;
@@ -252,6 +260,7 @@ impl ToDaemon {
                 .u32(epoch)
                 .u64(request)
                 .finish(),
+            Self::Bell => FieldWriter::new(kind::PROVIDER_BELL).finish(),
         }
     }
 
@@ -273,6 +282,7 @@ impl ToDaemon {
                 epoch: fields.u32(),
                 request: fields.u64(),
             },
+            kind::PROVIDER_BELL => Self::Bell,
             unknown => return Err(FrameError::UnknownKind(unknown)),
         };
         fields.end()?;

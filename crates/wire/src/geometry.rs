@@ -1,6 +1,6 @@
 //! How an arena is cut into slots.
 //!
-//! Small slots come first, then large ones; a slot's number tells its place and its capacity. Each
+//! Small slots come first, then large ones, then the rings; a slot's number tells its place and its capacity. Each
 //! has one page more than its length, because its bytes do not begin with its first page. The
 //! geometry travels in the hello frame, so the receiver checks it before it maps anything.
 
@@ -8,6 +8,8 @@ use std::ops::Range;
 
 use fuse_promise_core::limits::{ARENA_LEN_MAX, READ_LEN_MAX};
 use fuse_promise_core::{Failure, Result};
+
+use crate::ring::RINGS_LEN;
 
 /// How far into its first page a slot's bytes begin.
 ///
@@ -40,7 +42,7 @@ impl Geometry {
                 )));
             }
         }
-        if self.total_len() == 0 || self.total_len() > ARENA_LEN_MAX {
+        if self.slots_len() == 0 || self.total_len() > ARENA_LEN_MAX {
             return Err(Failure::invalid(format!(
                 "an arena of {} bytes; it must have 1 to {ARENA_LEN_MAX}",
                 self.total_len()
@@ -54,10 +56,24 @@ impl Geometry {
         self.small_count.saturating_add(self.large_count)
     }
 
-    /// Products of two 32-bit numbers and their sum: no overflow in 64 bits but for the absurd,
-    /// which saturates and is refused.
+    /// Bytes of the whole arena: all slots, and the rings behind them.
     #[must_use]
     pub fn total_len(&self) -> u64 {
+        let page = rustix::param::page_size() as u64;
+        self.slots_len()
+            .saturating_add(RINGS_LEN.next_multiple_of(page))
+    }
+
+    /// Where the rings lie in the arena.
+    #[must_use]
+    pub(crate) fn rings(&self) -> Range<u64> {
+        let start = self.slots_len();
+        start..start + RINGS_LEN
+    }
+
+    /// Products of two 32-bit numbers and their sum: no overflow in 64 bits but for the absurd,
+    /// which saturates and is refused.
+    fn slots_len(&self) -> u64 {
         let small = with_lead(self.small_len) * u64::from(self.small_count);
         let large = with_lead(self.large_len) * u64::from(self.large_count);
         small.saturating_add(large)
@@ -120,7 +136,8 @@ mod tests {
             assert!(pages.start < bytes.start && bytes.end < pages.end);
             end = pages.end;
         }
-        assert_eq!(end, GOOD.total_len());
+        assert_eq!(end, GOOD.rings().start);
+        assert!(GOOD.rings().end <= GOOD.total_len());
         assert_eq!(GOOD.slot(GOOD.slot_count()), None);
         assert_eq!(GOOD.slot(u32::MAX), None);
     }

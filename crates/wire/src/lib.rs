@@ -19,6 +19,7 @@ pub mod lock;
 mod mapping;
 pub mod memfd;
 pub mod peer;
+pub mod ring;
 pub mod runtime_dir;
 pub mod segment;
 
@@ -32,5 +33,6 @@ pub use geometry::Geometry;
 pub use image::MappedImage;
 pub use lock::DaemonLock;
 pub use peer::Peer;
+pub use ring::{Direction, Put, RingPutter, RingTaker};
 pub use runtime_dir::RuntimeDir;
 pub use segment::{ImageBytes, SegmentImage, SegmentStore};

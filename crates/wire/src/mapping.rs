@@ -12,7 +12,7 @@ use std::ops::{Deref, Range};
 use std::os::fd::{AsFd, AsRawFd};
 use std::slice;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use fuse_promise_core::{Failure, Result};
 use memmap2::{Mmap, MmapOptions, MmapRaw};
@@ -123,6 +123,19 @@ impl SlotMap {
     #[must_use]
     pub fn address(&self) -> (usize, usize) {
         (self.map.as_ptr().addr(), self.map.len())
+    }
+
+    /// The rings behind the slots. Whatever the other process does to them, they are only ever
+    /// seen through atomics.
+    #[must_use]
+    pub(crate) fn ring_words(&self) -> &[AtomicU64] {
+        let rings = self.geometry.rings();
+        let (start, words) = (rings.start as usize, (rings.end - rings.start) as usize / 8);
+        // SAFETY: The range lies within the mapping (the geometry was compared with its length),
+        // which lives as long as `self`, and the sealed size keeps every page of it there. It
+        // begins with a page, so it is aligned. Nothing in this process has a reference to it but
+        // to atomics: slots end before it. Any bytes are a valid number.
+        unsafe { slice::from_raw_parts(self.map.as_ptr().add(start).cast(), words) }
     }
 
     /// Makes the caller the owner of a slot; `None` if it has one or does not exist.

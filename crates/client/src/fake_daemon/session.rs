@@ -47,6 +47,7 @@ impl FakeSession {
                     return Some((Status::from_code(status).unwrap(), bytes));
                 }
                 ToDaemon::Alive { .. } => panic!("nobody said alive"),
+                ToDaemon::Bell => panic!("this daemon has no ring"),
             }
         }
     }

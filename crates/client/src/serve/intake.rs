@@ -11,7 +11,10 @@ use std::time::Duration;
 
 use fuse_promise_core::{PromiseNumber, Result};
 use fuse_promise_wire::channel::RECV_LEN;
-use fuse_promise_wire::{ReadFrame, RecvOutcome, SessionEvent, ToProvider};
+use fuse_promise_wire::{
+    Direction, FrameBytes, Put, ReadFrame, RecvOutcome, RingPutter, RingTaker, SessionEvent,
+    ToProvider,
+};
 
 use super::Flow;
 use crate::arena::CurrentArena;
@@ -23,9 +26,33 @@ use crate::session::{End, Session};
 /// Room for one packet.
 pub(super) type Packet = [u8; RECV_LEN];
 
+/// Frames from the ring after which the channel has a turn.
+const IN_A_ROW: u32 = 64;
+
+/// Both rings of the arena.
+struct Rings {
+    requests: RingTaker,
+    answers: RingPutter,
+}
+
+impl Rings {
+    fn of(arena: &CurrentArena) -> Self {
+        Self {
+            requests: arena.arena.taker(Direction::ToProvider),
+            answers: arena.arena.putter(Direction::ToDaemon),
+        }
+    }
+}
+
 pub(super) struct Intake {
     session: Arc<Session>,
     arena: Arc<ParentOnly<CurrentArena>>,
+    /// For a thread that serves alone; several would not know which of them is awake.
+    rings: Option<Rings>,
+    /// Frames taken from the ring without a look into the channel.
+    in_a_row: u32,
+    /// A read that came through the ring, of a promise that may be told of in the channel still.
+    early: Option<ReadFrame>,
     /// A hello whose memory comes with the next packet: to receive a packet without a descriptor,
     /// as nearly all are, costs less.
     greeting: Option<ToProvider>,
@@ -42,7 +69,20 @@ impl Intake {
         Self {
             session,
             arena: Arc::new(ParentOnly::new(arena)),
+            rings: None,
+            in_a_row: 0,
+            early: None,
             greeting: None,
+        }
+    }
+
+    /// As [`new`](Self::new), for a thread that takes all frames itself: they may come through
+    /// the ring as long as it is awake.
+    pub(super) fn with_rings(session: Arc<Session>, arena: CurrentArena) -> Self {
+        let rings = Some(Rings::of(&arena));
+        Self {
+            rings,
+            ..Self::new(session, arena)
         }
     }
 
@@ -59,8 +99,64 @@ impl Intake {
         if let Some(hello) = self.greeting.take() {
             return self.renew(hello, packet);
         }
+        if let Some(early) = self.early {
+            let received = self.session.channel().recv(packet);
+            if !matches!(received, Ok(RecvOutcome::Empty)) {
+                return self.take(received);
+            }
+            self.early = None;
+            return ControlFlow::Continue(Some(self.with_promise(early)));
+        }
+        if let Some(frame) = self.take_from_ring(packet)? {
+            return self.carry_out(&frame);
+        }
         let received = self.session.channel().recv_waiting(packet);
+        if let Some(rings) = &mut self.rings {
+            rings.requests.wake();
+        }
         self.take(received)
+    }
+
+    /// The next frame that needs no waiting. From the moment on in which there is none, the daemon
+    /// knows that this thread sleeps.
+    fn take_from_ring(&mut self, packet: &mut Packet) -> ControlFlow<End, Option<FrameBytes>> {
+        let Some(rings) = &mut self.rings else {
+            return ControlFlow::Continue(None);
+        };
+        if self.in_a_row >= IN_A_ROW {
+            self.in_a_row = 0;
+            // Anything but a frame shows again when this thread waits.
+            if let Ok(RecvOutcome::Frame(frame)) = self.session.channel().recv(packet) {
+                return ControlFlow::Continue(Some(frame));
+            }
+        }
+        loop {
+            match rings.requests.take() {
+                Ok(Some(frame)) => {
+                    self.in_a_row += 1;
+                    return ControlFlow::Continue(Some(frame));
+                }
+                Ok(None) if rings.requests.sleep() => {
+                    self.in_a_row = 0;
+                    return ControlFlow::Continue(None);
+                }
+                Ok(None) => {}
+                Err(overfull) => return faulty(format!("the daemon {overfull}")),
+            }
+        }
+    }
+
+    /// Puts an answer where an awake daemon finds it.
+    pub(super) fn put_answer(&mut self, frame: &FrameBytes) -> Put {
+        match &mut self.rings {
+            Some(rings) => rings.answers.put(frame),
+            None => Put::Not,
+        }
+    }
+
+    fn with_promise(&self, frame: ReadFrame) -> TakenRead {
+        let promise = self.session.promises.get(frame.promise);
+        TakenRead { frame, promise }
     }
 
     /// Takes the next packet if there is one.
@@ -91,11 +187,20 @@ impl Intake {
             Ok(RecvOutcome::Closed) => return ControlFlow::Break(End::HungUp),
             Err(failure) => return faulty(failure.message),
         };
-        match ToProvider::decode(&frame) {
+        self.carry_out(&frame)
+    }
+
+    fn carry_out(&mut self, frame: &FrameBytes) -> ControlFlow<End, Option<TakenRead>> {
+        match ToProvider::decode(frame) {
             Ok(ToProvider::Read(frame)) => {
-                let promise = self.session.promises.get(frame.promise);
-                return ControlFlow::Continue(Some(TakenRead { frame, promise }));
+                let read = self.with_promise(frame);
+                if read.promise.is_some() || self.rings.is_none() || self.early.is_some() {
+                    return ControlFlow::Continue(Some(read));
+                }
+                self.early = Some(frame);
             }
+            // Whoever receives it looks into the ring.
+            Ok(ToProvider::Bell) => {}
             Ok(hello @ ToProvider::Hello { .. }) => self.greeting = Some(hello),
             Ok(ToProvider::Cancel { .. }) => self.session.note_cancel(),
             Ok(ToProvider::Event {
@@ -122,6 +227,9 @@ impl Intake {
         };
         match CurrentArena::greeted(hello, memory) {
             Ok(arena) => {
+                if self.rings.is_some() {
+                    self.rings = Some(Rings::of(&arena));
+                }
                 self.arena = Arc::new(ParentOnly::new(arena));
                 ControlFlow::Continue(None)
             }

@@ -4,6 +4,7 @@
 mod begin;
 mod pool;
 mod rig;
+mod rings;
 
 use std::ffi::CString;
 use std::os::fd::AsFd;

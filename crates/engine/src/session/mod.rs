@@ -2,6 +2,7 @@
 //! it, and the memory both share. It lives as long as its channel and the process
 //! that registered it.
 
+mod answer_ring;
 mod clock;
 mod complete;
 mod in_flight;
@@ -22,12 +23,13 @@ use std::time::Duration;
 use fuse_promise_core::failure::{Failure, Result};
 use fuse_promise_core::ids::{ProviderNumber, Token};
 use fuse_promise_core::words::ProviderState;
-use fuse_promise_wire::{Arena, Channel, PROTOCOL_VERSION, SendOutcome, ToProvider};
+use fuse_promise_wire::{Arena, Channel, Direction, PROTOCOL_VERSION, SendOutcome, ToProvider};
 use rustix::fd::OwnedFd;
 
 use crate::account::Account;
 use crate::commit::RecentCommits;
 use crate::sync::Mutex;
+use answer_ring::AnswerRing;
 pub(crate) use in_flight::{Waiter, Want};
 pub(crate) use lifecycle::Ending;
 pub(crate) use outcome::Counters;
@@ -95,6 +97,8 @@ pub(crate) struct Session {
     /// The provider's Hello named our protocol version.
     greeted: AtomicBool,
     pump: Arc<Pump>,
+    /// Answers of a provider that finds the pump awake.
+    ring: Mutex<AnswerRing>,
     /// The last commits, so that one that is sent again happens once.
     pub(crate) commits: Mutex<RecentCommits>,
     /// What its promises hold.
@@ -135,6 +139,10 @@ impl Session {
             channel: Arc::new(channel),
             process: client.process,
         };
+        let (putter, taker) = (
+            arena.putter(Direction::ToProvider),
+            arena.taker(Direction::ToDaemon),
+        );
         let slots = Slots::new(arena, geometry);
         let timeout = config.read_timeout.unwrap_or(default_timeout);
         let session = Session {
@@ -148,10 +156,12 @@ impl Session {
             reads_at_once: slots::reads_at_once(config.max_concurrent_reads),
             greeted: AtomicBool::new(false),
             pump,
+            ring: Mutex::new(AnswerRing::new(taker)),
             commits: Mutex::default(),
             account: Arc::default(),
             traffic: Mutex::new(Traffic::new(
                 FIRST_EPOCH,
+                putter,
                 slots,
                 geometry,
                 ahead_at_once(config.max_concurrent_reads),
@@ -237,10 +247,13 @@ impl Session {
         waiter: Waiter,
     ) -> std::result::Result<(), (Waiter, Failure)> {
         let now = self.pump.now();
-        let placed = self.traffic.lock().place(want, waiter, now);
+        let mut traffic = self.traffic.lock();
+        let placed = traffic.place(want, waiter, now);
+        let channel = traffic.channel().cloned();
+        drop(traffic);
         self.pump.arm();
         match placed {
-            Placed::Send(outgoing) => self.send(outgoing),
+            Placed::Send(outgoing) => self.send_through(channel, outgoing),
             Placed::Waits => {}
             Placed::Refused(waiter, refusal) => return Err((waiter, self.refusal(refusal))),
         }
@@ -298,6 +311,11 @@ impl Session {
     /// closed one is noticed by the pump, which ends the session.
     fn send(&self, outgoing: Outgoing) {
         let channel = self.traffic.lock().channel().cloned();
+        self.send_through(channel, outgoing);
+    }
+
+    /// None for the channel of a session that has ended.
+    fn send_through(&self, channel: Option<Arc<Channel>>, outgoing: Outgoing) {
         let Some(channel) = channel else { return };
         match channel.send(&outgoing.frame) {
             Ok(SendOutcome::Sent | SendOutcome::Closed) => {}

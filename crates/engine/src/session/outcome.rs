@@ -74,6 +74,20 @@ pub(crate) struct Counters {
     pub(crate) late_replies: u64,
 }
 
+impl Counters {
+    /// Counts what a reader gets. One whose pages the kernel keeps gets no short answer.
+    pub(crate) fn count(&mut self, answer: Answer, cached: bool, bytes: u32) {
+        match answer {
+            Answer::Ended if cached => self.errors += 1,
+            Answer::Failed(_) => self.errors += 1,
+            Answer::Whole | Answer::Ended => {
+                self.reads += 1;
+                self.served_bytes += u64::from(bytes);
+            }
+        }
+    }
+}
+
 impl std::ops::AddAssign for Counters {
     fn add_assign(&mut self, other: Self) {
         self.reads += other.reads;

@@ -1,7 +1,9 @@
 //! The thread that takes what providers say, and keeps the time.
 //!
 //! It waits in epoll for frames, for room in full channels and for the death of
-//! provider processes. Time is counted in its own ticks: a tick that comes late
+//! provider processes. While a provider keeps it busy, answers come through that
+//! provider's ring without any system call; it looks into all such rings in turn,
+//! and says so before it waits again. Time is counted in its own ticks: a tick that comes late
 //! counts as one, and before each tick everything that lies in the channels is
 //! taken, so that neither a suspended machine nor a stopped daemon fails a read
 //! whose answer is already there. While nothing is owed there are no ticks, and
@@ -33,7 +35,7 @@ const TICK: Duration = Duration::from_millis(100);
 /// and then does not pay a wake-up of this thread for each read.
 const AFTERGLOW: u32 = 10;
 /// Frames taken from one provider before the others have a turn.
-const FRAMES_PER_TURN: usize = 16;
+const FRAMES_PER_TURN: usize = 8;
 /// Rounds of emptying channels before a tick, or before the end of a dead
 /// provider; a bound against those who send faster than they are read.
 const ROUNDS_BEFORE_TICK: usize = 64;
@@ -73,6 +75,24 @@ impl Watched {
             1 => Watched::Tick,
             data if data & 1 == 0 => Watched::Channel(ProviderNumber(data >> 1)),
             data => Watched::Process(ProviderNumber(data >> 1)),
+        }
+    }
+}
+
+/// What the pump's thread has at hand.
+struct Round {
+    events: Vec<epoll::Event>,
+    clock: Clock,
+    /// Sessions whose answers come through their rings now.
+    awake: Vec<Arc<Session>>,
+}
+
+impl Default for Round {
+    fn default() -> Self {
+        Self {
+            events: Vec::with_capacity(EVENTS),
+            clock: Clock::default(),
+            awake: Vec::new(),
         }
     }
 }
@@ -178,18 +198,22 @@ impl Pump {
 
     /// Runs until [`stop`](Self::stop).
     pub(crate) fn run(&self, engine: &Engine) {
-        let mut clock = Clock::default();
-        let mut events = Vec::with_capacity(EVENTS);
+        let mut round = Round::default();
         while !self.stopping.load(Ordering::SeqCst) {
             if self.armed.load(Ordering::SeqCst) {
-                clock.start(&self.timer, TICK);
+                round.clock.start(&self.timer, TICK);
             }
-            self.take_events(engine, &mut events, &mut clock, self.until_expiry());
-            if clock.is_due() {
-                self.settle_channels(engine, &mut events, &mut clock);
+            let timeout = match round.awake.is_empty() {
+                true => self.until_expiry(),
+                false => Some(Duration::ZERO),
+            };
+            self.take_events(engine, &mut round, timeout);
+            self.take_turns(engine, &mut round);
+            if round.clock.is_due() {
+                self.settle_channels(engine, &mut round);
                 let now = self.tick.fetch_add(1, Ordering::Relaxed) + 1;
                 let needed = engine.tick(now);
-                self.rearm(engine, &mut clock, needed);
+                self.rearm(engine, &mut round.clock, needed);
             }
             for provider in self.take_expired() {
                 engine.end_lingering(provider);
@@ -198,13 +222,12 @@ impl Pump {
     }
 
     /// Waits for events and handles each; the number of events handled, without ticks.
-    fn take_events(
-        &self,
-        engine: &Engine,
-        events: &mut Vec<epoll::Event>,
-        clock: &mut Clock,
-        timeout: Option<Duration>,
-    ) -> usize {
+    fn take_events(&self, engine: &Engine, round: &mut Round, timeout: Option<Duration>) -> usize {
+        let Round {
+            events,
+            clock,
+            awake,
+        } = round;
         events.clear();
         let timeout = timeout.map(|timeout| Timespec {
             tv_sec: timeout.as_secs() as i64,
@@ -222,7 +245,10 @@ impl Pump {
             match Watched::of(data) {
                 Watched::Tick => clock.note_due(),
                 Watched::Wake => self.take_wake_ups(),
-                Watched::Channel(number) => self.handle_channel(engine, number, flags),
+                Watched::Channel(number) => {
+                    let woken = self.handle_channel(engine, number, flags);
+                    awake.extend(woken);
+                }
                 Watched::Process(number) => self.handle_end(engine, number),
             }
             handled += usize::from(Watched::of(data) != Watched::Tick);
@@ -230,13 +256,40 @@ impl Pump {
         handled
     }
 
-    /// Takes everything that lies in the channels now.
-    fn settle_channels(&self, engine: &Engine, events: &mut Vec<epoll::Event>, clock: &mut Clock) {
+    /// Takes everything that lies in the channels and rings now.
+    fn settle_channels(&self, engine: &Engine, round: &mut Round) {
         for _ in 0..ROUNDS_BEFORE_TICK {
-            if self.take_events(engine, events, clock, Some(Duration::ZERO)) == 0 {
+            let handled = self.take_events(engine, round, Some(Duration::ZERO));
+            self.take_turns(engine, round);
+            if handled == 0 && round.awake.is_empty() {
                 return;
             }
         }
+    }
+
+    /// A turn for each provider that finds the pump awake.
+    fn take_turns(&self, engine: &Engine, round: &mut Round) {
+        let still_awake = |session: &Arc<Session>| self.take_answers(engine, session);
+        round.awake.retain(still_awake);
+    }
+
+    /// Takes a turn's worth of answers from the ring; false once there are none and
+    /// the next comes through the channel.
+    fn take_answers(&self, engine: &Engine, session: &Arc<Session>) -> bool {
+        for _ in 0..FRAMES_PER_TURN {
+            let taken = session.ring.lock().take();
+            let received = match taken {
+                Ok(Some(frame)) => engine.receive(session, &frame),
+                Ok(None) if session.ring.lock().sleep() => return false,
+                Ok(None) => Ok(()),
+                Err(overfull) => Err(overfull.to_string()),
+            };
+            if let Err(reason) = received {
+                engine.end_session(session, Ending::Faulty(reason));
+                return false;
+            }
+        }
+        !session.has_ended()
     }
 
     fn take_wake_ups(&self) {
@@ -245,13 +298,20 @@ impl Pump {
         let _ = rustix::io::read(&self.wake, &mut count);
     }
 
-    fn handle_channel(&self, engine: &Engine, number: ProviderNumber, flags: EventFlags) {
-        if let Some((session, channel)) = engine.session_with_channel(number) {
-            if flags.contains(EventFlags::OUT) {
-                session.flush(&channel);
-            }
-            self.take_frames(engine, &session, &channel);
+    /// The session, if its ring was asleep so far.
+    fn handle_channel(
+        &self,
+        engine: &Engine,
+        number: ProviderNumber,
+        flags: EventFlags,
+    ) -> Option<Arc<Session>> {
+        let (session, channel) = engine.session_with_channel(number)?;
+        if flags.contains(EventFlags::OUT) {
+            session.flush(&channel);
         }
+        let woken = session.ring.lock().wake();
+        self.take_frames(engine, &session, &channel);
+        woken.then_some(session)
     }
 
     /// The provider's process has ended. What it said before still counts.
@@ -259,6 +319,8 @@ impl Pump {
         if let Some((session, channel)) = engine.session_with_channel(number) {
             let mut turns = 0..ROUNDS_BEFORE_TICK;
             while turns.next().is_some() && self.take_frames(engine, &session, &channel) {}
+            session.ring.lock().wake();
+            while turns.next().is_some() && self.take_answers(engine, &session) {}
             engine.end_session(&session, Ending::ProcessEnded);
         }
     }
@@ -283,8 +345,8 @@ impl Pump {
                 engine.end_session(session, Ending::Faulty(reason));
                 return false;
             }
-            if !session.owes_answers() {
-                // Nothing more is expected: epoll tells, and a recv is saved.
+            if session.ring.lock().is_used() || !session.owes_answers() {
+                // Nothing more is expected here: epoll tells, and a recv is saved.
                 return false;
             }
         }

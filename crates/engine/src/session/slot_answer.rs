@@ -42,8 +42,12 @@ impl SlotAnswer {
 impl Drop for SlotAnswer {
     fn drop(&mut self) {
         if let Some(asked) = self.asked.take() {
-            self.session.traffic.lock().finish(asked);
-            self.session.advance();
+            let now = self.session.pump.now();
+            let outgoing = self.session.traffic.lock().finish(asked, now);
+            if let Some(outgoing) = outgoing {
+                self.session.send(outgoing);
+                self.session.advance();
+            }
         }
     }
 }

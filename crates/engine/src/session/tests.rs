@@ -179,7 +179,10 @@ fn answer(session: &Session, read: &fuse_promise_wire::ReadFrame, length: u32) {
             assert_eq!(answer, Answer::Whole);
             let waiter = asked.waiter.take().unwrap();
             waiter.reply.data(asked.slot.bytes(1));
-            session.traffic.lock().finish(asked);
+            let next = session.traffic.lock().finish(asked, 0);
+            if let Some(outgoing) = next {
+                session.send(outgoing);
+            }
         }
         Settled::Continued(Some(outgoing)) => session.send(outgoing),
         Settled::Continued(None) | Settled::Late => {}

@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use fuse_promise_core::limits;
 use fuse_promise_core::status::Status;
-use fuse_promise_wire::{Channel, FrameBytes, Geometry, ReadFrame, Slot, ToProvider};
+use fuse_promise_wire::{
+    Channel, FrameBytes, Geometry, Put, ReadFrame, RingPutter, Slot, ToProvider,
+};
 use rustix::fd::OwnedFd;
 
 use super::in_flight::{Asked, InFlight, Waiter, Want};
@@ -25,6 +27,8 @@ const IDLE_TICKS: u64 = 30;
 
 pub(crate) struct Traffic {
     epoch: u32,
+    /// For as long as the provider is awake.
+    ring: RingPutter,
     slots: Slots,
     in_flight: InFlight,
     queue: Queue,
@@ -48,6 +52,7 @@ pub(crate) struct Link {
 impl Traffic {
     pub(crate) fn new(
         epoch: u32,
+        ring: RingPutter,
         slots: Slots,
         geometry: Geometry,
         ahead_max: u32,
@@ -55,6 +60,7 @@ impl Traffic {
     ) -> Self {
         Self {
             epoch,
+            ring,
             slots,
             in_flight: InFlight::default(),
             queue: Queue::new(geometry.small_len),
@@ -176,6 +182,14 @@ impl Traffic {
         let asked = self.in_flight.get_mut(request)?;
         let frame = read_frame(request, epoch, asked).encode();
         let request = Some(request);
+        // What waits for room in the channel may have to be known before this.
+        if self.outbox.is_empty() {
+            match self.ring.put(&frame) {
+                Put::Done => return None,
+                Put::RingBell => return Some(bell()),
+                Put::Not => {}
+            }
+        }
         self.in_turn(Outgoing { frame, request })
     }
 
@@ -260,7 +274,8 @@ impl Traffic {
         let asked = self.in_flight.remove(done.request);
         let asked = asked.expect("the entry was found above under the same lock");
         self.ahead -= u32::from(asked.ahead);
-        if asked.waiter.is_some() {
+        if let Some(waiter) = &asked.waiter {
+            self.counters.count(answer, waiter.cached, asked.got);
             return Settled::Answer(asked, answer);
         }
         self.slots.put_back(asked.slot);
@@ -268,20 +283,11 @@ impl Traffic {
         Settled::Late
     }
 
-    /// Counts a read that returned so many bytes, or none if it failed.
-    pub(crate) fn count(&mut self, served: Option<u64>) {
-        match served {
-            Some(bytes) => {
-                self.counters.reads += 1;
-                self.counters.served_bytes += bytes;
-            }
-            None => self.counters.errors += 1,
-        }
-    }
-
-    /// Frees the slot of a request whose reader has been answered.
-    pub(crate) fn finish(&mut self, asked: Asked) {
+    /// Frees the slot of a request whose reader has been answered, for the next that
+    /// waits.
+    pub(crate) fn finish(&mut self, asked: Asked, now: u64) -> Option<Outgoing> {
         self.slots.put_back(asked.slot);
+        self.advance(now)
     }
 
     /// Takes the reader out of a request, which stays owed. False if it has none.
@@ -366,6 +372,13 @@ impl Traffic {
 
     pub(crate) fn slots_in_use(&self) -> u64 {
         u64::from(self.slots.in_use())
+    }
+}
+
+fn bell() -> Outgoing {
+    Outgoing {
+        frame: ToProvider::Bell.encode(),
+        request: None,
     }
 }
 
