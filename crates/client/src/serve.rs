@@ -29,7 +29,7 @@ type Flow = ControlFlow<End>;
 
 /// What the first thread of a session works with.
 pub(crate) enum Serving {
-    Alone(ParentOnly<Alone>),
+    Alone(Box<ParentOnly<Alone>>),
     Pool(Arc<ParentOnly<Pool>>),
 }
 
@@ -46,11 +46,11 @@ impl Serving {
             return Self::Pool(Pool::new(session, intake, handler, at_once));
         }
         let intake = Intake::with_rings(Arc::clone(&session), arena);
-        Self::Alone(ParentOnly::new(Alone {
+        Self::Alone(Box::new(ParentOnly::new(Alone {
             session,
             intake,
             handler,
-        }))
+        })))
     }
 
     /// Serves until the session ends. A pool's last thread to leave ends it, which need not be

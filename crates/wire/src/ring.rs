@@ -23,6 +23,9 @@ const APART: usize = 16;
 const FRAME_WORDS: usize = FRAME_LEN / size_of::<u64>();
 /// Where the putter says how many frames it has put in, ever.
 const PUT: usize = 0;
+/// Where the putter says how many it has sent through the channel instead, so that the taker
+/// takes those first.
+const ELSEWHERE: usize = 1;
 /// Where the taker says how many it has taken out.
 const TAKEN: usize = APART;
 /// Where the taker says whether it is awake: 0 for asleep, so that one that knows nothing of rings
@@ -53,6 +56,7 @@ struct Ring {
 pub struct RingPutter {
     ring: Ring,
     put: u64,
+    elsewhere: u64,
 }
 
 /// The side that takes frames out. There is one in all processes together.
@@ -97,16 +101,19 @@ impl Ring {
 impl RingPutter {
     pub(crate) fn new(map: Arc<SlotMap>, direction: Direction) -> Self {
         let ring = Ring { map, direction };
-        Self { ring, put: 0 }
+        Self {
+            ring,
+            put: 0,
+            elsewhere: 0,
+        }
     }
 
     /// Puts a frame in if the taker is awake.
     pub fn put(&mut self, frame: &FrameBytes) -> Put {
-        if self.ring.word(AWAKE).load(Ordering::Relaxed) == 0 {
-            return Put::Not;
-        }
+        let awake = self.ring.word(AWAKE).load(Ordering::Relaxed) != 0;
         let taken = self.ring.word(TAKEN).load(Ordering::Acquire);
-        if self.put.wrapping_sub(taken) >= FRAMES {
+        if !awake || self.put.wrapping_sub(taken) >= FRAMES {
+            self.note_elsewhere();
             return Put::Not;
         }
         let (words, _) = frame.as_chunks();
@@ -121,6 +128,15 @@ impl RingPutter {
             0 => Put::RingBell,
             _ => Put::Done,
         }
+    }
+}
+
+impl RingPutter {
+    /// A frame goes through the channel, for whatever reason.
+    pub fn note_elsewhere(&mut self) {
+        self.elsewhere = self.elsewhere.wrapping_add(1);
+        let word = self.ring.word(ELSEWHERE);
+        word.store(self.elsewhere, Ordering::Relaxed);
     }
 }
 
@@ -146,6 +162,12 @@ impl RingTaker {
         self.taken = self.taken.wrapping_add(1);
         self.ring.word(TAKEN).store(self.taken, Ordering::Release);
         Ok(Some(frame))
+    }
+
+    /// How many frames were, or are just being, sent through the channel instead.
+    #[must_use]
+    pub fn sent_elsewhere(&self) -> u64 {
+        self.ring.word(ELSEWHERE).load(Ordering::Relaxed)
     }
 
     /// From now on frames come through the ring.

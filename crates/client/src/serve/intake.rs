@@ -33,6 +33,8 @@ const IN_A_ROW: u32 = 64;
 struct Rings {
     requests: RingTaker,
     answers: RingPutter,
+    /// Reads that came through the channel.
+    from_channel: u64,
 }
 
 impl Rings {
@@ -40,6 +42,7 @@ impl Rings {
         Self {
             requests: arena.arena.taker(Direction::ToProvider),
             answers: arena.arena.putter(Direction::ToDaemon),
+            from_channel: 0,
         }
     }
 }
@@ -123,10 +126,14 @@ impl Intake {
         let Some(rings) = &mut self.rings else {
             return ControlFlow::Continue(None);
         };
-        if self.in_a_row >= IN_A_ROW {
+        // Reads keep their order: those that were sent while this thread slept come first.
+        let earlier = rings.requests.sent_elsewhere() > rings.from_channel;
+        if earlier || self.in_a_row >= IN_A_ROW {
             self.in_a_row = 0;
             // Anything but a frame shows again when this thread waits.
             if let Ok(RecvOutcome::Frame(frame)) = self.session.channel().recv(packet) {
+                rings.requests.wake();
+                self.note_from_channel(&frame);
                 return ControlFlow::Continue(Some(frame));
             }
         }
@@ -143,6 +150,14 @@ impl Intake {
                 Ok(None) => {}
                 Err(overfull) => return faulty(format!("the daemon {overfull}")),
             }
+        }
+    }
+
+    fn note_from_channel(&mut self, frame: &FrameBytes) {
+        if let Some(rings) = &mut self.rings
+            && let Ok(ToProvider::Read(_)) = ToProvider::decode(frame)
+        {
+            rings.from_channel += 1;
         }
     }
 
@@ -187,6 +202,7 @@ impl Intake {
             Ok(RecvOutcome::Closed) => return ControlFlow::Break(End::HungUp),
             Err(failure) => return faulty(failure.message),
         };
+        self.note_from_channel(&frame);
         self.carry_out(&frame)
     }
 

@@ -189,6 +189,8 @@ impl Traffic {
                 Put::RingBell => return Some(bell()),
                 Put::Not => {}
             }
+        } else {
+            self.ring.note_elsewhere();
         }
         self.in_turn(Outgoing { frame, request })
     }

@@ -38,6 +38,8 @@ fn a_taker_that_was_never_awake_gets_nothing() {
     let (mut putter, mut taker) = ring();
     assert_eq!(putter.put(&frame(1)), Put::Not);
     assert_eq!(taker.take(), Ok(None));
+    putter.note_elsewhere();
+    assert_eq!(taker.sent_elsewhere(), 2);
 }
 
 #[test]

@@ -69,6 +69,30 @@ fn a_thread_that_waits_wants_its_reads_in_the_channel() {
 }
 
 #[test]
+fn reads_that_were_sent_before_it_woke_come_first() {
+    let gate = Arc::default();
+    let rig = Rig::new(gated(&gate));
+    let row = rig.commit();
+    let mut ring = rig.arena.putter(Direction::ToProvider);
+    let mut sent = Vec::new();
+    for slot in 0..4 {
+        let read = into_slot(&rig, row, slot);
+        ring.note_elsewhere();
+        rig.send(ToProvider::Read(read));
+        sent.push(read.request);
+    }
+    gate.await_inside(1);
+    for slot in 4..8 {
+        let read = into_slot(&rig, row, slot);
+        assert_eq!(put(&mut ring, read), Put::Done);
+        sent.push(read.request);
+    }
+    gate.let_go(usize::MAX);
+    let answered: Vec<_> = sent.iter().map(|_| rig.done().0).collect();
+    assert_eq!(answered, sent);
+}
+
+#[test]
 fn a_promise_is_known_before_a_read_of_it_that_came_by_the_ring() {
     let gate = Arc::default();
     let rig = Rig::new(gated(&gate));
