@@ -18,9 +18,9 @@
  *
  * A function that asks the daemon waits up to 10 seconds for an answer, starting the daemon
  * included, and then returns FP_ERR_TIMEOUT or FP_ERR_UNAVAILABLE: fp_provider_register,
- * fp_materialize_start, and fp_promise_commit, which registers anew first if the daemon has been
- * started anew. fp_provider_unregister and fp_context_close wait as long at most for the daemon, and
- * besides for read callbacks that are running.
+ * fp_promise_invalidate, fp_materialize_start, and fp_promise_commit, which registers anew first if
+ * the daemon has been started anew. fp_provider_unregister and fp_context_close wait as long at most
+ * for the daemon, and besides for read callbacks that are running.
  *
  * The library's threads block all signals and print nothing. After fork() the child may not use what
  * the parent had open: every fp_ function there returns FP_ERR_UNAVAILABLE, closing functions do
@@ -74,6 +74,17 @@
 #define FP_CONFLICT_SKIP ((fp_conflict_policy_t)3u)
 /* or replace only files that are older than the promised ones. */
 #define FP_CONFLICT_NEWER ((fp_conflict_policy_t)4u)
+
+/* What the daemon does with promises of which nothing is said, */
+#define FP_CACHE_POLICY_DEFAULT ((fp_cache_policy_t)0u)
+/* or each read asks the provider for exactly what the program reads, */
+#define FP_CACHE_POLICY_NONE ((fp_cache_policy_t)1u)
+/* or what was read once is kept as long as there is room, and files that are read in sequence are
+ * asked for ahead, */
+#define FP_CACHE_POLICY_READ_THROUGH ((fp_cache_policy_t)2u)
+/* or the same, and nothing of it is given up for other promises as long as the promise lives. Three
+ * quarters of the daemon's cache can be taken in this way; what does not fit is not kept. */
+#define FP_CACHE_POLICY_KEEP ((fp_cache_policy_t)3u)
 
 /* A job copies, has ended well, has ended with a failure of the whole or of an entry, or was
  * stopped. */
@@ -261,6 +272,12 @@ typedef struct fp_node_attr_t {
      */
     int64_t mtime_nsec;
 } fp_node_attr_t;
+
+/**
+ * Where the bytes of repeated reads come from: one of the FP_CACHE_POLICY_ constants. A policy
+ * decides how fast reads are and how often the provider is asked, never what a reader sees.
+ */
+typedef uint32_t fp_cache_policy_t;
 
 /**
  * What to do about something that is already there: one of the FP_CONFLICT_ constants.
@@ -597,6 +614,40 @@ fp_status_t fp_promise_commit(struct fp_promise_builder_t *builder,
  * Frees a builder. What it has committed stays published. NULL does nothing.
  */
 void fp_promise_builder_free(struct fp_promise_builder_t *builder);
+
+/**
+ * Chooses the cache policy of the promise, which then holds whatever the daemon was started with.
+ * To be called before the commit; of several calls the last one counts. Without any it is
+ * FP_CACHE_POLICY_DEFAULT.
+ *
+ * FP_ERR_INVALID_ARGUMENT: builder is NULL, policy is none of the FP_CACHE_POLICY_ constants, or
+ * the builder has been committed.
+ */
+fp_status_t fp_promise_builder_set_cache_policy(struct fp_promise_builder_t *builder,
+                                                fp_cache_policy_t policy);
+
+/**
+ * Drops what the daemon and the kernel hold of a promise's bytes: of every node that was added
+ * with provider_node_id, or of all nodes if that is NULL. The next read of them asks the provider
+ * again, and what it answers is kept again as the policy says.
+ *
+ * This frees room; it does not announce other content, which stays what it was. A read that is
+ * under way is answered, and its bytes are not kept. Files that were written by a materialize are
+ * the user's: they stay, and reads that they serve ask nobody. With FP_CACHE_POLICY_NONE nothing is
+ * held and nothing happens. May be called from inside the read callback.
+ *
+ * promise_id is the last part of the path from fp_promise_commit(), "promise-7" for instance; read
+ * callbacks get it too.
+ *
+ * FP_ERR_INVALID_ARGUMENT: provider or promise_id is NULL, promise_id is no promise id, or
+ * provider_node_id is empty. FP_ERR_NOT_FOUND: the provider has no such promise, the daemon in
+ * which it was published has ended, or no node of the promise has that id.
+ * FP_ERR_PROVIDER_GONE: the provider has been unregistered. FP_ERR_UNAVAILABLE: the context is
+ * closed, the daemon is stopping, or a limit is reached. FP_ERR_TIMEOUT: the daemon did not answer.
+ */
+fp_status_t fp_promise_invalidate(struct fp_provider_t *provider,
+                                  const char *promise_id,
+                                  const char *provider_node_id);
 
 /**
  * Copies a promised file or directory out of the mount into an ordinary directory, and returns

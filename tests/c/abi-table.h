@@ -146,3 +146,12 @@ FUNCTION(fp_materialize_result,
          fp_status_t (*)(fp_materialize_job_t *, size_t, fp_materialize_entry_t *))
 FUNCTION(fp_materialize_cancel, fp_status_t (*)(fp_materialize_job_t *))
 FUNCTION(fp_materialize_free, void (*)(fp_materialize_job_t *))
+
+CONSTANT(FP_CACHE_POLICY_DEFAULT, fp_cache_policy_t, 0)
+CONSTANT(FP_CACHE_POLICY_NONE, fp_cache_policy_t, 1)
+CONSTANT(FP_CACHE_POLICY_READ_THROUGH, fp_cache_policy_t, 2)
+CONSTANT(FP_CACHE_POLICY_KEEP, fp_cache_policy_t, 3)
+
+FUNCTION(fp_promise_builder_set_cache_policy,
+         fp_status_t (*)(fp_promise_builder_t *, fp_cache_policy_t))
+FUNCTION(fp_promise_invalidate, fp_status_t (*)(fp_provider_t *, const char *, const char *))

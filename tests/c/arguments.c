@@ -93,6 +93,12 @@ static void check_builder(fp_context_t *context)
     CHECK_STATUS(fp_promise_add_file(NULL, NULL, NULL, NULL), FP_ERR_INVALID_ARGUMENT);
     CHECK_STATUS(fp_promise_commit(NULL, path, sizeof(path)), FP_ERR_INVALID_ARGUMENT);
     CHECK_STATUS(fp_promise_commit(NULL, NULL, 0), FP_ERR_INVALID_ARGUMENT);
+    CHECK_STATUS(fp_promise_builder_set_cache_policy(NULL, FP_CACHE_POLICY_KEEP),
+                 FP_ERR_INVALID_ARGUMENT);
+    CHECK_LAST_ERROR("builder is NULL");
+    CHECK_STATUS(fp_promise_invalidate(NULL, "promise-1", NULL), FP_ERR_INVALID_ARGUMENT);
+    CHECK_LAST_ERROR("provider is NULL");
+    CHECK_STATUS(fp_promise_invalidate(NULL, NULL, NULL), FP_ERR_INVALID_ARGUMENT);
 }
 
 static void check_materialize(fp_context_t *context)

@@ -120,6 +120,19 @@ static void check_parents(void)
     CHECK(add_file(builder, "missing/file/below", 1) != FP_OK);
 }
 
+static void check_policies(void)
+{
+    static const fp_cache_policy_t unknown[] = {FP_CACHE_POLICY_KEEP + 1, 5u, UINT32_MAX};
+
+    for (fp_cache_policy_t policy = FP_CACHE_POLICY_DEFAULT; policy <= FP_CACHE_POLICY_KEEP;
+         policy++)
+        CHECK_STATUS(fp_promise_builder_set_cache_policy(builder, policy), FP_OK);
+    for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++)
+        CHECK_STATUS(fp_promise_builder_set_cache_policy(builder, unknown[i]),
+                     FP_ERR_INVALID_ARGUMENT);
+    CHECK_LAST_ERROR("4294967295");
+}
+
 int main(void)
 {
     fp_context_t *context;
@@ -134,8 +147,12 @@ int main(void)
     check_attributes();
     check_paths();
     check_parents();
+    check_policies();
     /* What was refused has left nothing behind that would spoil the tree. */
     CHECK_STATUS(fp_promise_commit(builder, path, sizeof(path)), FP_OK);
+    CHECK_STATUS(fp_promise_builder_set_cache_policy(builder, FP_CACHE_POLICY_NONE),
+                 FP_ERR_INVALID_ARGUMENT);
+    CHECK_LAST_ERROR("committed");
     fp_promise_builder_free(builder);
     fp_provider_unregister(provider);
     fp_context_close(context);

@@ -48,6 +48,49 @@ static void check_commit(void)
     fp_context_close(inside.context);
 }
 
+/* Takes back what it is about to answer. */
+static fp_status_t invalidate_inside(const fp_read_request_t *request,
+                                     fp_read_response_t *response, void *user_data)
+{
+    struct inside *inside = user_data;
+
+    inside->calls++;
+    inside->status =
+        fp_promise_invalidate(inside->provider, request->promise_id, request->node_id);
+    fill(request, response);
+    return FP_OK;
+}
+
+static void check_invalidate(void)
+{
+    struct inside inside = {.context = open_session(), .status = FP_ERR_IO};
+    fp_promise_builder_t *builder;
+    char path[PATH_MAX + 16];
+    uint8_t bytes[1000];
+    int before, file;
+
+    inside.provider = register_provider(inside.context, invalidate_inside, &inside);
+    builder = begin_promise(inside.context, inside.provider);
+    REQUIRE_OK(add_file(builder, "file", sizeof(bytes)));
+    REQUIRE_OK(fp_promise_builder_set_cache_policy(builder, FP_CACHE_POLICY_KEEP));
+    REQUIRE_OK(fp_promise_commit(builder, inside.path, sizeof(inside.path)));
+    fp_promise_builder_free(builder);
+    snprintf(path, sizeof(path), "%s/file", inside.path);
+    CHECK(has_pattern(path, "file", sizeof(bytes)));
+    CHECK_STATUS(inside.status, FP_OK);
+    /* The kernel asks again if it drops the page before the bytes were copied out of it. */
+    CHECK(inside.calls >= 1);
+    before = inside.calls;
+    /* Past the kernel's pages: the daemon has kept nothing of it. */
+    file = open(path, O_RDONLY | O_CLOEXEC | O_DIRECT);
+    REQUIRE(file >= 0);
+    CHECK(pread(file, bytes, sizeof(bytes), 0) == (ssize_t)sizeof(bytes));
+    CHECK(inside.calls == before + 1);
+    close(file);
+    fp_provider_unregister(inside.provider);
+    fp_context_close(inside.context);
+}
+
 /* Registers and unregisters another provider. */
 static fp_status_t register_inside(const fp_read_request_t *request, fp_read_response_t *response,
                                    void *user_data)
@@ -160,6 +203,7 @@ int main(void)
 {
     check_begin();
     check_commit();
+    check_invalidate();
     check_register();
     check_unregister();
     check_close();

@@ -78,6 +78,9 @@ static void check_calls(void)
     CHECK_STATUS(add_dir(builder, "dir-of-the-child"), FP_ERR_UNAVAILABLE);
     CHECK_STATUS(add_file(builder, "file-of-the-child", 1), FP_ERR_UNAVAILABLE);
     CHECK_STATUS(fp_promise_commit(builder, path, sizeof(path)), FP_ERR_UNAVAILABLE);
+    CHECK_STATUS(fp_promise_builder_set_cache_policy(builder, FP_CACHE_POLICY_KEEP),
+                 FP_ERR_UNAVAILABLE);
+    CHECK_STATUS(fp_promise_invalidate(provider, "promise-1", NULL), FP_ERR_UNAVAILABLE);
     CHECK_STATUS(fp_materialize(context, "/a", "/", NULL), FP_ERR_UNAVAILABLE);
     CHECK_STATUS(fp_materialize_start(context, "/a", "/", NULL, &job), FP_ERR_UNAVAILABLE);
     CHECK_LAST_ERROR("fork");

@@ -67,6 +67,17 @@ static fp_status_t commit(void)
     return status;
 }
 
+static fp_status_t set_policy(void)
+{
+    return fp_promise_builder_set_cache_policy(builder, FP_CACHE_POLICY_KEEP);
+}
+
+static fp_status_t invalidate(void)
+{
+    /* Refused when it does not panic: there is no such promise. */
+    return fp_promise_invalidate(provider, "promise-4294967295", NULL);
+}
+
 static fp_status_t materialize(void)
 {
     /* Refused when it does not panic: there is no such target. */
@@ -116,6 +127,8 @@ static const struct {
     {"fp_promise_add_dir", add_a_dir, FP_OK},
     {"fp_promise_add_file", add_a_file, FP_OK},
     {"fp_promise_commit", commit, FP_OK},
+    {"fp_promise_builder_set_cache_policy", set_policy, FP_OK},
+    {"fp_promise_invalidate", invalidate, FP_ERR_NOT_FOUND},
     {"fp_materialize", materialize, FP_ERR_NOT_FOUND},
     {"fp_materialize_start", start_job, FP_ERR_NOT_FOUND},
     {"fp_materialize_poll", poll_job, FP_ERR_INVALID_ARGUMENT},

@@ -83,6 +83,15 @@ static inline void publish_file(fp_context_t *context, fp_provider_t *provider, 
     snprintf(path + length, PATH_MAX - length, "/%s", name);
 }
 
+/* The id of the promise that a path in the mount lies in. */
+static inline void promise_of(const char *path, char id[32])
+{
+    const char *start = strstr(path, "/promise-");
+
+    REQUIRE(start != NULL);
+    snprintf(id, 32, "%.*s", (int)strcspn(start + 1, "/"), start + 1);
+}
+
 /* The byte at an offset of a node. */
 static inline uint8_t byte_of(const char *node_id, uint64_t offset)
 {

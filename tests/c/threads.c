@@ -36,6 +36,35 @@ static void *publish_shared(void *argument)
     return NULL;
 }
 
+/* One promise, read from all sides while its bytes are taken back. */
+static char cached[PATH_MAX];
+
+static void *take_back_shared(void *argument)
+{
+    char id[32];
+
+    (void)argument;
+    promise_of(cached, id);
+    for (int round = 0; round < ROUNDS * 4; round++) {
+        CHECK(has_pattern(cached, "cached", 300000));
+        CHECK_STATUS(fp_promise_invalidate(provider, id, round % 2 ? "cached" : NULL), FP_OK);
+    }
+    return NULL;
+}
+
+static void publish_cached(void)
+{
+    fp_promise_builder_t *kept = begin_promise(context, provider);
+    size_t length;
+
+    REQUIRE_OK(add_file(kept, "cached", 300000));
+    REQUIRE_OK(fp_promise_builder_set_cache_policy(kept, FP_CACHE_POLICY_READ_THROUGH));
+    REQUIRE_OK(fp_promise_commit(kept, cached, sizeof(cached)));
+    fp_promise_builder_free(kept);
+    length = strlen(cached);
+    snprintf(cached + length, sizeof(cached) - length, "/cached");
+}
+
 static fp_promise_builder_t *builder;
 static atomic_int number;
 static atomic_int added;
@@ -51,6 +80,7 @@ static void *add_shared(void *argument)
         fp_status_t status;
 
         snprintf(name, sizeof(name), "name-%d", i);
+        CHECK_STATUS(fp_promise_builder_set_cache_policy(builder, i % 4), FP_OK);
         status = add_file(builder, name, 1);
         CHECK(status == FP_OK || status == FP_ERR_ALREADY_EXISTS);
         if (status == FP_OK)
@@ -118,6 +148,8 @@ int main(void)
     run(publish_shared);
     run(open_and_close);
     run(mixed);
+    publish_cached();
+    run(take_back_shared);
 
     builder = begin_promise(context, provider);
     run(add_shared);

@@ -58,7 +58,7 @@ fn introspection_names_each_interface_with_its_members() {
         (
             "/provider/1",
             "Provider",
-            ".Unregister .GetImage .Pid .State .ServedBytes .Errors",
+            ".Unregister .GetImage .Invalidate .Pid .State .ServedBytes .Errors",
         ),
         (
             "/promise/1",

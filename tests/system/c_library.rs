@@ -37,7 +37,7 @@ struct Need {
     program: &'static str,
     /// The folder with the library.
     library: &'static str,
-    daemon_flag: Option<&'static str>,
+    daemon_flags: &'static [&'static str],
     arguments: Vec<PathBuf>,
 }
 
@@ -86,7 +86,7 @@ fn alone(way: Way, program: &'static str) {
     let need = Need {
         program,
         library: "lib",
-        daemon_flag: None,
+        daemon_flags: &[],
         arguments: Vec::new(),
     };
     let mut command = command(&session, way, &need);
@@ -99,17 +99,17 @@ fn with_daemon(way: Way, program: &'static str) {
         &Need {
             program,
             library: "lib",
-            daemon_flag: None,
+            daemon_flags: &[],
             arguments: Vec::new(),
         },
     );
 }
 
 fn needing(way: Way, need: &Need) {
-    let options = match need.daemon_flag {
-        Some(flag) => Session::options(Shape::Private).flag(flag),
-        None => Session::options(Shape::Private),
-    };
+    let options = need.daemon_flags.iter();
+    let options = options.fold(Session::options(Shape::Private), |options, flag| {
+        options.flag(flag)
+    });
     let session = options.start();
     way.allow(&session);
     let mut command = command(&session, way, need);
@@ -122,10 +122,37 @@ fn own_mount(way: Way) {
         &Need {
             program: "own-mount",
             library: "lib",
-            daemon_flag: Some("--read-timeout=500ms"),
+            daemon_flags: &["--read-timeout=500ms"],
             arguments: Vec::new(),
         },
     );
+}
+
+/// > A cache policy that a provider names for a promise holds for that promise,
+/// > whatever the daemon was started with.
+///
+/// > What was read of a promise with the policy keep is not given up for other
+/// > promises while it lives, as far as three quarters of the cache have room.
+///
+/// > When a provider takes back what is held of a promise, the next read asks it
+/// > again and returns the same bytes; copies go on to serve.
+fn cache_policy(way: Way) {
+    const SIZE: &str = "--cache-size=2MiB";
+    let daemons: [(&str, &[&str]); 2] = [
+        ("no-cache", &["--cache=no-cache", SIZE]),
+        ("read-through", &["--cache=read-through", SIZE]),
+    ];
+    for (word, daemon_flags) in daemons {
+        needing(
+            way,
+            &Need {
+                program: "cache-policy",
+                library: "lib",
+                daemon_flags,
+                arguments: vec![word.into()],
+            },
+        );
+    }
 }
 
 fn panics(way: Way) {
@@ -134,7 +161,7 @@ fn panics(way: Way) {
         &Need {
             program: "panics",
             library: "panicking",
-            daemon_flag: None,
+            daemon_flags: &[],
             arguments: vec![c_dir().join("symbols.txt")],
         },
     );
@@ -223,6 +250,11 @@ macro_rules! in_ways {
             #[test]
             fn own_mount() {
                 super::own_mount($way);
+            }
+
+            #[test]
+            fn cache_policy() {
+                super::cache_policy($way);
             }
 
             #[test]

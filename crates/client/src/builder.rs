@@ -1,7 +1,8 @@
 //! A tree in the making, until commit publishes it.
 //!
-//! A commit is known to the daemon by an id of ours. As long as the tree stays as it is, trying
-//! again uses the same id, so that a commit whose answer was lost is not made twice.
+//! A commit is known to the daemon by an id of ours. As long as the tree and what is wished for it
+//! stay as they are, trying again uses the same id, so that a commit whose answer was lost is not
+//! made twice.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fuse_promise_core::image::TreeBuilder;
+use fuse_promise_core::words::CachePolicy;
 use fuse_promise_core::{Failure, NodeAttr, PathRule, Result, Status};
 use fuse_promise_wire::bus::option;
 use fuse_promise_wire::clock::monotonic_nanoseconds;
@@ -36,7 +38,9 @@ const SESSIONS_TRIED: u32 = 2;
 pub struct PromiseBuilder {
     provider: Arc<ParentOnly<Shared>>,
     tree: TreeBuilder,
-    /// Made by the first try to commit, and dropped when the tree grows.
+    /// None for the daemon's own.
+    cache_policy: Option<CachePolicy>,
+    /// Made by the first try to commit, and dropped when the tree grows or its policy changes.
     sealed: Option<Arc<ParentOnly<Sealed>>>,
     committed: bool,
 }
@@ -53,6 +57,7 @@ struct Sealed {
 /// On what terms the daemon commits.
 #[derive(Clone, Copy)]
 struct Terms {
+    cache_policy: Option<CachePolicy>,
     path_capacity: u64,
     /// When we stop waiting, so that a daemon that was stopped commits nothing afterwards.
     expires: u64,
@@ -72,6 +77,7 @@ impl PromiseBuilder {
         Ok(Self {
             provider,
             tree: TreeBuilder::new(PathRule::Utf8),
+            cache_policy: None,
             sealed: None,
             committed: false,
         })
@@ -85,6 +91,18 @@ impl PromiseBuilder {
     /// As `add_dir`.
     pub fn add_file(&mut self, path: &[u8], attr: NodeAttr, node_id: &[u8]) -> Result<()> {
         self.grow()?.add_file(path, attr, node_id)
+    }
+
+    /// How reads of the promise are answered, whatever the daemon does with others; `None` for what
+    /// it does with those. The last call counts.
+    pub fn set_cache_policy(&mut self, policy: Option<CachePolicy>) -> Result<()> {
+        refuse_in_child()?;
+        self.check_open()?;
+        if self.cache_policy != policy {
+            self.cache_policy = policy;
+            self.sealed = None;
+        }
+        Ok(())
     }
 
     /// Publishes the tree and returns where it is. A path that does not fit into `path_capacity`
@@ -124,6 +142,7 @@ impl PromiseBuilder {
         let context = self.provider.context();
         let limit = u64::try_from(context.limit().as_nanos()).unwrap_or(u64::MAX);
         let terms = Terms {
+            cache_policy: self.cache_policy,
             path_capacity: path_capacity as u64,
             expires: monotonic_nanoseconds().saturating_add(limit),
         };
@@ -187,11 +206,14 @@ async fn commit(
     sealed: &Sealed,
     terms: Terms,
 ) -> Result<PathBuf, Fault> {
-    let options = HashMap::from([
+    let mut options = HashMap::from([
         (option::COMMIT_ID, Variant::from(sealed.commit)),
         (option::PATH_CAPACITY, Variant::from(terms.path_capacity)),
         (option::EXPIRES, Variant::from(terms.expires)),
     ]);
+    if let Some(policy) = terms.cache_policy {
+        options.insert(option::CACHE_POLICY, Variant::from(policy.word()));
+    }
     let image = Fd::from(&sealed.memory);
     let arguments = (session.number.0, session.token.0.as_slice(), image, options);
     let (_id, path): (String, Vec<u8>) = daemon.manager("Commit", &arguments).await?;

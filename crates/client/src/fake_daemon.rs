@@ -132,6 +132,10 @@ struct Books {
     images: HashMap<u32, MappedImage>,
     /// What the last commit said of it.
     expires: Option<u64>,
+    /// The word of a policy that each commit carried.
+    policies: Vec<Option<String>>,
+    /// What was taken back, in words.
+    invalidated: Vec<String>,
     /// The job of the next Materialize, and of the last one.
     job: Arc<Script>,
 }
@@ -185,6 +189,15 @@ impl FakeDaemon {
     /// When the caller of the last commit stops waiting.
     pub(crate) fn expires(&self) -> u64 {
         self.books(|books| books.expires.unwrap())
+    }
+
+    pub(crate) fn policies(&self) -> Vec<Option<String>> {
+        self.books(|books| books.policies.clone())
+    }
+
+    /// The id of each promise of which something was taken back, and what.
+    pub(crate) fn invalidated(&self) -> Vec<String> {
+        self.books(|books| books.invalidated.clone())
     }
 
     pub(crate) fn promises(&self) -> usize {
@@ -335,6 +348,9 @@ impl Manager {
             .try_into()
             .unwrap();
         let expires = options.remove(option::EXPIRES).unwrap();
+        let policy = options.remove(option::CACHE_POLICY);
+        let policy = policy.map(|word| String::try_from(word).unwrap());
+        self.0.books.lock().unwrap().policies.push(policy);
         self.0.books.lock().unwrap().expires = Some(expires.try_into().unwrap());
         let (reply, lost) = self.0.commit(provider, &shown, image, commit, room)?;
         if lost {
@@ -438,6 +454,18 @@ impl Provider {
         }
         inside.books.lock().unwrap().unregistered.push(*number);
         inside.changed.notify_all();
+        Ok(())
+    }
+
+    fn invalidate(&self, shown: Vec<u8>, id: String, mut options: Options) -> Result<(), Refusal> {
+        let Self(inside, number) = self;
+        if shown != token(*number) {
+            return Err(Failure::permission("wrong token").into());
+        }
+        let node = options.remove(option::NODE_ID);
+        let node = node.map(|node| Vec::<u8>::try_from(node).unwrap());
+        let told = format!("{id} {:?}", node.map(String::from_utf8));
+        inside.books.lock().unwrap().invalidated.push(told);
         Ok(())
     }
 }

@@ -26,6 +26,7 @@ pub mod fork;
 mod gate;
 mod handler;
 mod image;
+mod invalidate;
 mod job;
 mod link;
 mod list;

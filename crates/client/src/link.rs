@@ -1,8 +1,9 @@
 //! The context's one connection to its daemon: made when it is first needed, made again when it was
 //! lost, and shared by all calls.
 //!
-//! Every call through it can be made twice: either it changes nothing, or it carries an id by which
-//! the daemon knows it again, or what the first one made ended together with its daemon.
+//! Every call through it can be made twice: either it changes nothing, or no more than the first one
+//! did, or it carries an id by which the daemon knows it again, or what the first one made ended
+//! together with its daemon.
 
 use std::future::Future;
 use std::sync::Arc;

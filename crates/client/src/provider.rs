@@ -147,6 +147,18 @@ impl Shared {
         outcome.clone()
     }
 
+    /// The session in which promises of the provider may live; none is begun.
+    pub(crate) fn present_session(&self) -> Result<Arc<Session>> {
+        let mut state = self.lock();
+        loop {
+            match &*state {
+                State::Registered(session) => return Ok(Arc::clone(session)),
+                State::Registering(_) => state = self.wait(state),
+                State::Unregistered(_) => return Err(unregistered()),
+            }
+        }
+    }
+
     fn outcome(&self, mut state: MutexGuard<'_, State>, attempt: &Attempt) -> Result<Arc<Session>> {
         loop {
             if let Some(outcome) = attempt.get() {

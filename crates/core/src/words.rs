@@ -75,6 +75,25 @@ words! {
     }
 }
 
+impl CachePolicy {
+    /// The number of `fp_cache_policy_t`, where 0 leaves the choice to the daemon.
+    #[must_use]
+    pub const fn code(self) -> u32 {
+        match self {
+            Self::NoCache => 1,
+            Self::ReadThrough => 2,
+            Self::Keep => 3,
+        }
+    }
+
+    /// The policy behind such a number.
+    #[must_use]
+    pub fn from_code(code: u32) -> Option<Self> {
+        let mut all = Self::ALL.iter().copied();
+        all.find(|policy| policy.code() == code)
+    }
+}
+
 words! {
     /// How a provider is doing.
     pub enum ProviderState {
@@ -177,12 +196,22 @@ mod tests {
     }
 
     #[test]
+    fn a_cache_policy_has_its_number_and_0_is_none() {
+        for policy in CachePolicy::ALL {
+            assert_eq!(CachePolicy::from_code(policy.code()), Some(*policy));
+        }
+        for other in [0, 4, u32::MAX] {
+            assert_eq!(CachePolicy::from_code(other), None);
+        }
+    }
+
+    #[test]
     fn an_unknown_word_is_refused_with_those_that_are_known() {
         let refused = "none".parse::<CachePolicy>().unwrap_err();
         assert_eq!(refused.status, Status::InvalidArgument);
         assert_eq!(
             refused.message,
-            "unknown word \"none\"; use one of no-cache, read-through"
+            "unknown word \"none\"; use one of no-cache, read-through, keep"
         );
         assert!("".parse::<NodeState>().is_err());
         assert!("Available".parse::<NodeState>().is_err());

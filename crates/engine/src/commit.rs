@@ -66,11 +66,7 @@ impl Engine {
         image: OwnedFd,
         options: CommitOptions,
     ) -> Result<PromiseNumber> {
-        let session = self.session(provider)?;
-        session.check_token(token)?;
-        if session.has_ended() {
-            return Err(gone(provider));
-        }
+        let session = self.live_session(provider, token)?;
         // One commit of a provider at a time, though the check of a large image
         // takes a while; others are not held up: a client that lost the answer sends
         // the same again, perhaps while the first is still being checked.
@@ -98,6 +94,20 @@ impl Engine {
         }
         commits.keep(options.commit_id, number);
         Ok(number)
+    }
+
+    /// The session of a provider that shows its token, unless it has ended.
+    pub(crate) fn live_session(
+        &self,
+        provider: ProviderNumber,
+        token: &Token,
+    ) -> Result<Arc<Session>> {
+        let session = self.session(provider)?;
+        session.check_token(token)?;
+        match session.has_ended() {
+            true => Err(gone(provider)),
+            false => Ok(session),
+        }
     }
 
     /// Destroys a promise: it leaves the listing at once, open files go on to be

@@ -26,7 +26,7 @@ pub trait Kernel: Send + Sync + 'static {
     }
 }
 
-/// How long a caller waits for the kernel to have forgotten a name. It takes
+/// How long a caller waits for the kernel to have forgotten what it was told. It takes
 /// microseconds; the bound is for a kernel that is itself stuck.
 const TOLD_WITHIN: Duration = Duration::from_secs(2);
 
@@ -78,7 +78,7 @@ impl Notifier {
         let (told, wait) = sync_channel(1);
         let queued = self.queue.send(Notice::CaughtUp(told)).is_ok();
         if queued && wait.recv_timeout(TOLD_WITHIN).is_err() {
-            tracing::warn!("the kernel did not take the removal of a name within {TOLD_WITHIN:?}");
+            tracing::warn!("the kernel did not forget names or pages within {TOLD_WITHIN:?}");
         }
     }
 

@@ -5,42 +5,11 @@ mod support;
 
 use fuse_promise_core::status::Status;
 use fuse_promise_core::words::{CachePolicy, NodeState};
-use fuse_promise_engine::{CommitOptions, EngineOptions, ProviderConfig};
+use fuse_promise_engine::{CommitOptions, ProviderConfig};
 use fuse_promise_wire::ReadFrame;
 use rustix::io::Errno;
-use support::{FakeProvider, Rig, Told, bytes, node};
-
-const KIB: u64 = 1 << 10;
-const MIB: u64 = 1 << 20;
-
-fn rig_with(change: impl FnOnce(&mut EngineOptions)) -> Rig {
-    Rig::with(|options| {
-        options.cache_policy = CachePolicy::ReadThrough;
-        options.readahead = 0;
-        change(options);
-    })
-}
-
-fn rig() -> Rig {
-    rig_with(|_| {})
-}
-
-/// Answers whatever is asked until the reader has its answer; that, and what was asked.
-fn answer_all(
-    provider: &FakeProvider,
-    reader: &support::Reader,
-) -> (Result<Vec<u8>, i32>, Vec<ReadFrame>) {
-    let mut asked = Vec::new();
-    let answer = provider.serve(reader, |read| {
-        provider.answer(&read);
-        asked.push(read);
-    });
-    (answer, asked)
-}
-
-fn range(read: &ReadFrame) -> (u64, u64) {
-    (read.offset, u64::from(read.length))
-}
+use support::cached::{KIB, MIB, answer_all, range, rig, rig_with};
+use support::{FakeProvider, Told, bytes, node};
 
 #[test]
 fn what_was_read_once_is_not_asked_for_again() {

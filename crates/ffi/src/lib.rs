@@ -31,6 +31,8 @@ mod provider;
 
 mod promise;
 
+mod cache;
+
 mod materialize;
 
 mod job;

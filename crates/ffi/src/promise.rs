@@ -27,7 +27,7 @@ impl Handle for fp_promise_builder_t {
 }
 
 impl fp_promise_builder_t {
-    fn lock(&self) -> Result<MutexGuard<'_, PromiseBuilder>> {
+    pub(crate) fn lock(&self) -> Result<MutexGuard<'_, PromiseBuilder>> {
         self.builder
             .lock()
             .map_err(|_| Failure::io("an internal error has left this builder unusable; free it"))

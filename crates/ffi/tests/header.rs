@@ -6,6 +6,7 @@ mod generator;
 use std::path::Path;
 
 use fuse_promise_core::Status;
+use fuse_promise_core::words::CachePolicy;
 
 fn committed() -> String {
     let path =
@@ -35,6 +36,26 @@ fn macro_name(status: Status) -> String {
         Status::Ok => format!("FP{words}"),
         _ => format!("FP_ERR{words}"),
     }
+}
+
+#[test]
+fn every_cache_policy_of_the_table_is_a_typed_macro_and_the_default_comes_before() {
+    let name = |policy: &CachePolicy| match policy {
+        CachePolicy::NoCache => "NONE",
+        CachePolicy::ReadThrough => "READ_THROUGH",
+        CachePolicy::Keep => "KEEP",
+    };
+    let all = CachePolicy::ALL.iter();
+    let numbered = all.map(|policy| (name(policy), policy.code()));
+    let expected: Vec<String> = std::iter::once(("DEFAULT", 0))
+        .chain(numbered)
+        .map(|(name, code)| format!("#define FP_CACHE_POLICY_{name} ((fp_cache_policy_t){code}u)"))
+        .collect();
+    let header = committed();
+    let found = header
+        .lines()
+        .filter(|line| line.contains("((fp_cache_policy_t)"));
+    assert_eq!(found.collect::<Vec<_>>(), expected);
 }
 
 #[test]

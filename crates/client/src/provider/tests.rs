@@ -1,3 +1,4 @@
+mod cached;
 mod concurrent;
 
 use std::path::Path;

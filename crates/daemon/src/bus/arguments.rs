@@ -38,6 +38,10 @@ impl OptionReader {
         self.take(key, "s")
     }
 
+    pub fn take_bytes(&mut self, key: &str) -> Result<Option<Vec<u8>>> {
+        self.take(key, "ay")
+    }
+
     fn take<T>(&mut self, key: &str, signature: &str) -> Result<Option<T>>
     where
         T: TryFrom<OwnedVariant>,
@@ -99,11 +103,22 @@ mod tests {
         OptionReader::new("Commit", pairs.collect())
     }
 
+    fn bytes(bytes: &[u8]) -> OwnedVariant {
+        zbus::Variant::from(bytes).try_to_owned().unwrap()
+    }
+
     #[test]
     fn known_options_are_taken_and_absent_ones_are_none() {
-        let mut given = options(&[("a", 7u32.into()), ("b", 8u64.into())]);
+        let mut given = options(&[
+            ("a", 7u32.into()),
+            ("b", 8u64.into()),
+            ("empty", bytes(b"")),
+            ("bytes", bytes(b"\0\xff")),
+        ]);
         assert_eq!(given.take_u32("a"), Ok(Some(7)));
         assert_eq!(given.take_u64("b"), Ok(Some(8)));
+        assert_eq!(given.take_bytes("empty"), Ok(Some(Vec::new())));
+        assert_eq!(given.take_bytes("bytes"), Ok(Some(vec![0, 0xff])));
         assert_eq!(given.take_text("c"), Ok(None));
         assert_eq!(given.finish(), Ok(()));
     }

@@ -6,12 +6,14 @@ use std::os::fd::OwnedFd;
 use fuse_promise_core::failure::{Failure, Result};
 use fuse_promise_core::ids::ProviderNumber;
 use fuse_promise_engine::{EngineEvent, ProviderSnapshot};
+use fuse_promise_wire::bus::{Options, option};
 use zbus::Connection;
 use zbus::message::Header;
 
-use super::arguments;
+use super::arguments::{self, OptionReader};
 use super::error::BusError;
 use super::objects::Context;
+use crate::daemon::Daemon;
 
 pub struct Provider {
     context: Context,
@@ -73,6 +75,32 @@ impl Provider {
             })
             .await?;
         Ok(image.into())
+    }
+
+    /// Drops what is held of the bytes of one of this provider's promises, here and in the kernel;
+    /// the next read asks the provider again. The token is the one that RegisterProvider gave out.
+    /// Options: node_id (ay: of the nodes with this id, without a NUL; of all if it is not there).
+    async fn invalidate(
+        &self,
+        token: Vec<u8>,
+        promise_id: String,
+        options: Options,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] call: Header<'_>,
+    ) -> Result<(), BusError> {
+        let service = &self.context.service;
+        let _call = self.context.begin(connection, &call).await?;
+        let token = arguments::token(&token)?;
+        let promise = arguments::promise(&promise_id)?;
+        let mut options = OptionReader::new("Invalidate", options);
+        let node_id = options.take_bytes(option::NODE_ID)?;
+        options.finish()?;
+        let number = self.number;
+        let work = move |daemon: &Daemon| {
+            let engine = &daemon.engine;
+            engine.invalidate(number, &token, promise, node_id.as_deref())
+        };
+        Ok(service.run(work).await?)
     }
 
     #[zbus(property(emits_changed_signal = "const"))]

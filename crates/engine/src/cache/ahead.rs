@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use fuse_promise_core::ids::{ProviderNumber, Row};
 use fuse_promise_core::limits::READ_LEN_MAX;
-use fuse_promise_core::status::Status;
 
 use super::fetch::{Fetch, Fetched};
 use super::readers::{ReaderNumber, Turn};
@@ -112,9 +111,8 @@ impl Engine {
         }
     }
 
-    /// A fetch brings nothing. A read that joined it in the last moment asks for itself.
+    /// A fetch brings nothing: who joined it in the last moment asks alone.
     fn forget_fetch(self: &Arc<Self>, fetch: &Fetch) {
-        let late = self.cache.fetches.remove(fetch);
-        self.pass_on(fetch, late, Fetched::Failed(Status::Cancelled));
+        self.take_out(fetch, Fetched::CalledOff);
     }
 }

@@ -100,6 +100,8 @@ impl Assembly {
                 let own = range.start <= fetch.range.start && fetch.range.end <= range.end;
                 return self.failed(status, own);
             }
+            // Not an answer of the provider's, whatever was asked for.
+            Fetched::CalledOff => return self.failed(Status::Cancelled, false),
         };
         let wanted = range.start.max(fetch.range.start)..range.end.min(fetch.range.end);
         let from = (wanted.start - fetch.range.start) as usize;

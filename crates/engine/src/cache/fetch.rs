@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
+use fuse_promise_core::ids::{PromiseNumber, Row};
 use fuse_promise_core::status::Status;
 
 use super::FileKey;
@@ -22,7 +23,14 @@ pub(crate) struct Fetch {
     pub(super) file: FileKey,
     pub(super) range: Range<u64>,
     progress: Mutex<Progress>,
+    /// Its provider has taken back what it brings. Locked while the bytes are kept, which
+    /// is no longer than a copy of them takes.
+    outdated: Mutex<bool>,
 }
+
+/// The READs that were being answered when their file was taken back.
+#[derive(Default)]
+pub(super) struct TakenBack;
 
 #[derive(Default)]
 struct Progress {
@@ -31,6 +39,10 @@ struct Progress {
     request: Option<(Arc<Session>, u64)>,
     /// Nobody waits for it any more: it must not be sent.
     called_off: bool,
+    /// Its answer is here.
+    arrived: bool,
+    /// Shared by those of a file that were taken back before they had arrived.
+    taken_back: Option<Arc<TakenBack>>,
 }
 
 impl Fetch {
@@ -39,6 +51,7 @@ impl Fetch {
             file,
             range,
             progress: Mutex::default(),
+            outdated: Mutex::default(),
         })
     }
 
@@ -66,6 +79,35 @@ impl Fetch {
         }
         progress.called_off = true;
         progress.request.take()
+    }
+
+    /// Its answer is here; who waits for it.
+    pub(super) fn arrive(&self) -> Vec<Arc<Assembly>> {
+        let mut progress = self.progress.lock();
+        progress.arrived = true;
+        std::mem::take(&mut progress.waiting)
+    }
+
+    /// Keeps its bytes, unless they were taken back.
+    pub(super) fn keep<T>(&self, keep: impl FnOnce() -> T) -> Option<T> {
+        let outdated = self.outdated.lock();
+        (!*outdated).then(keep)
+    }
+
+    /// Its bytes are not kept from now on.
+    pub(super) fn take_back(&self, taken_back: &Arc<TakenBack>) {
+        *self.outdated.lock() = true;
+        let mut progress = self.progress.lock();
+        if !progress.arrived {
+            progress.taken_back = Some(Arc::clone(taken_back));
+        }
+    }
+
+    /// After it has been answered: whether it was the last for which the pages of its
+    /// file could not be dropped when the file was taken back.
+    pub(super) fn frees_pages(&self) -> bool {
+        let taken_back = self.progress.lock().taken_back.take();
+        taken_back.is_some_and(|last| Arc::into_inner(last).is_some())
     }
 
     fn join(&self, assembly: &Arc<Assembly>) {
@@ -153,12 +195,30 @@ impl Fetches {
     pub(super) fn remove(&self, fetch: &Fetch) -> Vec<Arc<Assembly>> {
         let mut table = self.0.lock();
         if let Some(under_way) = table.get_mut(&fetch.file) {
-            under_way.remove(&fetch.range.start);
+            let start = fetch.range.start;
+            let known = under_way.get(&start);
+            if known.is_some_and(|known| std::ptr::eq(&**known, fetch)) {
+                under_way.remove(&start);
+            }
             if under_way.is_empty() {
                 table.remove(&fetch.file);
             }
         }
         fetch.take_waiting()
+    }
+
+    /// Takes out what is under way for those files of a promise that are concerned:
+    /// who waits for it gets it, and who comes asks anew.
+    pub(super) fn take_back(
+        &self,
+        promise: PromiseNumber,
+        concerns: impl Fn(Row) -> bool,
+    ) -> Vec<Arc<Fetch>> {
+        let mut table = self.0.lock();
+        let files = table.extract_if(|file, _| file.promise == promise && concerns(file.row));
+        files
+            .flat_map(|(_, fetches)| fetches.into_values())
+            .collect()
     }
 
     /// Requests under way.
@@ -198,4 +258,6 @@ pub(super) enum Fetched<'a> {
     /// Its bytes; fewer than asked only where the content ends.
     Bytes(&'a [u8]),
     Failed(Status),
+    /// It was not sent, or called off, because nobody waited for it.
+    CalledOff,
 }

@@ -14,6 +14,7 @@ mod disk;
 mod extents;
 mod fetch;
 mod hold;
+mod invalidate;
 mod piece;
 mod pins;
 mod policy;
@@ -51,8 +52,11 @@ pub(crate) struct FileKey {
 /// read is held back from eviction, up to a quarter of the store; with half of that
 /// nothing was asked for twice.
 const DEPTH_PART: u64 = 8;
-/// By so much the depth shrinks when the store is nearly full, or memory short.
-const SHRINK: u64 = 4;
+/// By so much the depth shrinks when the store is nearly full. A store in use mostly is,
+/// so the rest must still keep a provider busy that works on 16 requests at a time.
+const SHRINK_WHEN_FULL: u64 = 2;
+/// By so much it shrinks when memory is short.
+const SHRINK_WHEN_SHORT: u64 = 4;
 
 /// What all cached promises share.
 pub(crate) struct Cache {
@@ -85,9 +89,10 @@ impl Cache {
     /// How far ahead of a reader to prefetch now.
     fn depth(&self) -> u64 {
         let usage = self.store.usage();
-        let nearly_full = usage.held > usage.limit / 4 * 3;
-        if nearly_full || self.pressure.is_high() {
-            self.readahead / SHRINK
+        if self.pressure.is_high() {
+            self.readahead / SHRINK_WHEN_SHORT
+        } else if usage.held > usage.limit / 4 * 3 {
+            self.readahead / SHRINK_WHEN_FULL
         } else {
             self.readahead
         }

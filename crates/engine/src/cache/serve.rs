@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use fuse_promise_core::ids::Row;
+use fuse_promise_core::ids::{Inode, Row};
 use fuse_promise_core::status::Status;
 
 use super::assembly::{Assembly, Next};
@@ -121,7 +121,7 @@ impl Engine {
     /// A fetch came back: answers whoever waits for it, then keeps the bytes.
     fn fetched(self: &Arc<Self>, keeping: &Keeping, fetched: Fetched<'_>) {
         let fetch = &keeping.fetch;
-        self.pass_on(fetch, fetch.take_waiting(), fetched);
+        self.pass_on(fetch, fetch.arrive(), fetched);
         match fetched {
             Fetched::Bytes(bytes) if bytes.len() == fetch.length() as usize => {
                 self.keep(keeping, bytes);
@@ -131,22 +131,27 @@ impl Engine {
                 let inode = keeping.promise.inode(fetch.file.row);
                 self.notifier.pages_stale(inode);
             }
-            Fetched::Failed(_) => {}
+            Fetched::Failed(_) | Fetched::CalledOff => {}
         }
         // Whoever joined while the bytes were being kept.
-        let late = self.cache.fetches.remove(fetch);
-        self.pass_on(fetch, late, fetched);
+        self.take_out(fetch, fetched);
         if keeping.reader != 0 {
             self.cache.readers.note_done(keeping.reader, fetch);
         }
     }
 
-    pub(super) fn pass_on(
-        self: &Arc<Self>,
-        fetch: &Fetch,
-        waiting: Vec<Arc<Assembly>>,
-        fetched: Fetched<'_>,
-    ) {
+    /// A fetch is over. A read that joined it in the last moment gets what it brought.
+    pub(super) fn take_out(self: &Arc<Self>, fetch: &Fetch, fetched: Fetched<'_>) {
+        let late = self.cache.fetches.remove(fetch);
+        self.pass_on(fetch, late, fetched);
+        if fetch.frees_pages() {
+            let file = fetch.file;
+            self.notifier
+                .pages_stale(Inode::new(file.promise, file.row));
+        }
+    }
+
+    fn pass_on(self: &Arc<Self>, fetch: &Fetch, waiting: Vec<Arc<Assembly>>, fetched: Fetched<'_>) {
         for assembly in waiting {
             if let Next::AskAlone(reply) = assembly.take(fetch, fetched) {
                 let request = ReadRequest {
@@ -168,8 +173,10 @@ impl Engine {
         };
         let start = fetch.range.start;
         let store = &self.cache.store;
-        let inserted = store.insert(fetch.file, size, start, bytes, wanted);
-        self.note_kept(promise, inserted);
+        let inserted = fetch.keep(|| store.insert(fetch.file, size, start, bytes, wanted));
+        if let Some(inserted) = inserted {
+            self.note_kept(promise, inserted);
+        }
         // It may have been freed meanwhile, and nobody frees its bytes again.
         if self.catalog.get(promise.number).is_none() {
             store.remove_promise(promise.number);

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fuse_promise_core::failure::{Failure, Result};
-use fuse_promise_core::ids::PromiseNumber;
+use fuse_promise_core::ids::{PromiseNumber, Row};
 
 use super::FileKey;
 use super::buffer::{Buffer, Buffers};
@@ -223,6 +223,17 @@ impl Store {
 
     pub(crate) fn remove_file(&self, file: FileKey) {
         self.change(|table, gone| table.remove_file(file, gone));
+    }
+
+    /// Drops the bytes of those files of a promise that are concerned. Its pin stays.
+    pub(crate) fn remove_files(&self, promise: PromiseNumber, concerns: impl Fn(Row) -> bool) {
+        self.change(|table, gone| {
+            for row in table.rows(promise) {
+                if concerns(row) {
+                    table.remove_file(FileKey { promise, row }, gone);
+                }
+            }
+        });
     }
 
     /// Every byte of the file is held, as of an empty file always.

@@ -328,6 +328,12 @@ impl Table {
         self.fit_policy(gone);
     }
 
+    /// The files of a promise of which something is held.
+    pub(super) fn rows(&self, promise: PromiseNumber) -> Vec<Row> {
+        let held = self.promises.get(&promise);
+        held.map_or_else(Vec::new, |held| held.files.keys().copied().collect())
+    }
+
     pub(super) fn file(&self, file: FileKey) -> Option<&FileExtents> {
         self.promises.get(&file.promise)?.files.get(&file.row)
     }

@@ -3,6 +3,7 @@
 //! the test makes it happen.
 #![allow(dead_code)]
 
+pub mod cached;
 pub mod served;
 
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -151,16 +152,7 @@ impl Rig {
     }
 
     pub fn read_as(&self, inode: Inode, handle: u64, offset: u64, length: u32) -> Reader {
-        let (answer, answers) = channel();
-        let request = ReadRequest {
-            inode,
-            handle,
-            offset,
-            length,
-            tid: 0,
-        };
-        self.engine.read(request, Box::new(Reply(answer)));
-        Reader(answers)
+        read_through(&self.engine, inode, handle, offset, length)
     }
 
     /// Waits for so many events.
@@ -204,6 +196,26 @@ impl Drop for Rig {
     fn drop(&mut self) {
         self.engine.stop();
     }
+}
+
+/// Starts a read, on any thread.
+pub fn read_through(
+    engine: &Arc<Engine>,
+    inode: Inode,
+    handle: u64,
+    offset: u64,
+    length: u32,
+) -> Reader {
+    let (answer, answers) = channel();
+    let request = ReadRequest {
+        inode,
+        handle,
+        offset,
+        length,
+        tid: 0,
+    };
+    engine.read(request, Box::new(Reply(answer)));
+    Reader(answers)
 }
 
 pub fn tree(files: &[(&str, u64)]) -> TreeBuilder {

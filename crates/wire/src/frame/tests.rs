@@ -49,6 +49,7 @@ fn any_to_provider() -> impl Strategy<Value = ToProvider> {
                 argument,
             }
         }),
+        Just(ToProvider::Bell),
     ]
 }
 
@@ -62,6 +63,7 @@ fn any_to_daemon() -> impl Strategy<Value = ToDaemon> {
             length,
         }),
         any::<(u64, u32)>().prop_map(|(request, epoch)| ToDaemon::Alive { request, epoch }),
+        Just(ToDaemon::Bell),
     ]
 }
 
@@ -134,7 +136,7 @@ fn every_wrong_size_is_refused() {
 
 #[test]
 fn unknown_kinds_and_events_are_refused() {
-    for kind in [0, 5, 16, 20, u32::MAX] {
+    for kind in [0, 6, 16, 21, u32::MAX] {
         let packet = FieldWriter::new(kind).finish();
         assert_eq!(
             ToDaemon::decode(&packet),

@@ -3,9 +3,10 @@
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use fuse_promise_core::status::Status;
-use fuse_promise_wire::bus::IFACE_PROVIDER;
+use fuse_promise_wire::bus::{IFACE_PROVIDER, Options, option};
+use zbus::Variant;
 
-use super::rig::{Client, Refusal, Registered, Rig, options, run};
+use super::rig::{Client, Refusal, Registered, Rig, options, run, text};
 use crate::bus::events::Scope;
 
 #[test]
@@ -102,6 +103,117 @@ fn a_peer_sees_the_providers_of_its_own_process_on_every_connection() {
         }
         assert_eq!(other.manager_property::<u32>("Providers").await, 2);
     });
+}
+
+#[test]
+fn what_is_held_is_given_up_for_its_provider_alone() {
+    run(async {
+        let rig = Rig::new();
+        for client in [rig.on_socket().await, rig.on_session().await] {
+            let (provider, other) = (client.register().await, client.register().await);
+            let promise = client.commit_tree(&provider, 2).await;
+            let id = format!("promise-{promise}");
+            let invalidate = |provider, token: &Registered, id: &str, options| {
+                invalidate(
+                    &client,
+                    provider,
+                    token.token.clone(),
+                    id.to_owned(),
+                    options,
+                )
+            };
+            let all = invalidate(&provider, &provider, &id, options(&[]));
+            all.await.unwrap();
+            for known in ["id-0", "id-dir"] {
+                let one = invalidate(&provider, &provider, &id, node_id(known));
+                one.await.unwrap();
+            }
+            let text_id = options(&[(option::NODE_ID, text("id-0"))]);
+            let odd = options(&[("nodes", true.into())]);
+            for (owner, token, id, options, status, named) in [
+                (
+                    &provider,
+                    &other,
+                    &*id,
+                    options(&[]),
+                    Status::Permission,
+                    "token",
+                ),
+                (&other, &other, &id, options(&[]), Status::NotFound, &id),
+                (
+                    &provider,
+                    &provider,
+                    "promise-77",
+                    options(&[]),
+                    Status::NotFound,
+                    "77",
+                ),
+                (
+                    &provider,
+                    &provider,
+                    &id,
+                    node_id("id-9"),
+                    Status::NotFound,
+                    "id-9",
+                ),
+                (
+                    &provider,
+                    &provider,
+                    &id,
+                    node_id(""),
+                    Status::InvalidArgument,
+                    "empty",
+                ),
+                (
+                    &provider,
+                    &provider,
+                    "id",
+                    options(&[]),
+                    Status::InvalidArgument,
+                    "id",
+                ),
+                (
+                    &provider,
+                    &provider,
+                    &id,
+                    text_id,
+                    Status::InvalidArgument,
+                    "ay",
+                ),
+                (
+                    &provider,
+                    &provider,
+                    &id,
+                    odd,
+                    Status::InvalidArgument,
+                    "nodes",
+                ),
+            ] {
+                let refusal = invalidate(owner, token, id, options).await.unwrap_err();
+                assert_eq!(refusal.status(), Some(status), "{refusal:?}");
+                assert!(refusal.sentence.contains(named), "{refusal:?}");
+            }
+        }
+    });
+}
+
+fn node_id(id: &str) -> Options {
+    let id = Variant::from(id.as_bytes());
+    options(&[(option::NODE_ID, id.try_to_owned().unwrap())])
+}
+
+async fn invalidate(
+    client: &Client,
+    provider: &Registered,
+    token: Vec<u8>,
+    promise: String,
+    options: Options,
+) -> Result<(), Refusal> {
+    let object = provider.object.as_str();
+    let arguments = (token, promise, options);
+    client
+        .call(object, IFACE_PROVIDER, "Invalidate", &arguments)
+        .await
 }
 
 async fn unregister(client: &Client, provider: &Registered, token: &[u8]) -> Result<(), Refusal> {

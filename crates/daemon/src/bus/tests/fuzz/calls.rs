@@ -19,7 +19,7 @@ use crate::bus::tests::rig::image;
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 
 /// Interface, member, types of the arguments.
-pub const METHODS: [(&str, &str, &str); 18] = [
+pub const METHODS: [(&str, &str, &str); 19] = [
     (IFACE_MANAGER, "RegisterProvider", "a{sv}"),
     (IFACE_MANAGER, "Commit", "tayha{sv}"),
     (IFACE_MANAGER, "Materialize", "ayha{sv}"),
@@ -42,26 +42,28 @@ pub const METHODS: [(&str, &str, &str); 18] = [
     ),
     ("org.freedesktop.DBus.Introspectable", "Introspect", ""),
     ("org.freedesktop.DBus.Peer", "Ping", ""),
+    (IFACE_PROVIDER, "Invalidate", "aysa{sv}"),
 ];
 
 /// Every option of every method, with its type.
-const OPTIONS: [(&str, u8); 13] = [
-    (option::PROTOCOL, b'u'),
-    (option::MAX_CONCURRENT_READS, b'u'),
-    (option::READ_TIMEOUT_MS, b'u'),
-    (option::LABEL, b's'),
-    (option::COMMIT_ID, b't'),
-    (option::CACHE_POLICY, b's'),
-    (option::PATH_CAPACITY, b't'),
-    (option::EXPIRES, b't'),
-    (option::POLICY, b's'),
-    (option::SYNC, b'b'),
-    (option::DETACH, b'b'),
-    (option::CONFIRM, b'b'),
-    (option::NODES, b'b'),
+const OPTIONS: [(&str, &str); 14] = [
+    (option::PROTOCOL, "u"),
+    (option::MAX_CONCURRENT_READS, "u"),
+    (option::READ_TIMEOUT_MS, "u"),
+    (option::LABEL, "s"),
+    (option::COMMIT_ID, "t"),
+    (option::CACHE_POLICY, "s"),
+    (option::PATH_CAPACITY, "t"),
+    (option::EXPIRES, "t"),
+    (option::POLICY, "s"),
+    (option::SYNC, "b"),
+    (option::DETACH, "b"),
+    (option::CONFIRM, "b"),
+    (option::NODES, "b"),
+    (option::NODE_ID, "ay"),
 ];
 
-const WORDS: [&str; 12] = [
+const WORDS: [&str; 13] = [
     IFACE_MANAGER,
     IFACE_PROVIDER,
     IFACE_PROMISE,
@@ -74,6 +76,7 @@ const WORDS: [&str; 12] = [
     "read-through",
     "overwrite",
     "rename",
+    "keep",
 ];
 
 /// What the peer has been told so far.
@@ -194,8 +197,8 @@ fn options(script: &mut Script<'_>, body: &mut Body) {
             match script.below(8) {
                 0 => variant(script, body),
                 _ => {
-                    body.signature(&[kind]);
-                    value(kind, script, body);
+                    body.signature(kind.as_bytes());
+                    value(kind.as_bytes()[0], script, body);
                 }
             }
         }
@@ -206,6 +209,10 @@ fn value(kind: u8, script: &mut Script<'_>, body: &mut Body) {
     match kind {
         b't' => body.u64(number_of(script)),
         b'b' => body.u32(script.below(4) as u32 / 2),
+        b'a' => match script.below(2) {
+            0 => body.byte_array(b"id-0"),
+            _ => body.byte_array(script.text()),
+        },
         b's' => match script.below(2) {
             0 => body.text(WORDS[script.below(WORDS.len())].as_bytes()),
             _ => body.text(script.text()),
