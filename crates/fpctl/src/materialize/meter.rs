@@ -57,7 +57,7 @@ const BAR_WIDTH: u64 = 20;
 
 fn line(now: &JobStatus) -> String {
     let per = |whole: u64| now.bytes_written.saturating_mul(whole) / now.bytes_total.max(1);
-    let (percent, filled) = (per(100), per(BAR_WIDTH) as usize);
+    let (percent, filled) = (per(100), per(BAR_WIDTH).min(BAR_WIDTH) as usize);
     let bar = format!(
         "{}{}",
         "#".repeat(filled),
