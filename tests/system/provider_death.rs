@@ -57,7 +57,8 @@ both_shapes! {
     }
 
     /// > A promise whose provider died stays listed with the state `provider-gone` for the time of
-    /// > `--linger`, and every open of its files and every read of their bytes fails with EIO.
+    /// > `--linger`, and every open of its files and every read of their bytes fails with EIO, but for
+    /// > files that were copied or are cached whole.
     fn a_promise_without_provider_says_so_everywhere(session) {
         let mut provider = session.provider();
         let tree = Tree::new().file("dir/a", 5000).file("empty", 0);
@@ -113,7 +114,8 @@ fn state_on_the_bus(session: &Session, object: &str, interface: &str) -> String 
 }
 
 /// > A promise whose provider died stays listed with the state `provider-gone` for the time of
-/// > `--linger`, and every open of its files and every read of their bytes fails with EIO.
+/// > `--linger`, and every open of its files and every read of their bytes fails with EIO, but for
+/// > files that were copied or are cached whole.
 #[test]
 fn a_promise_without_provider_goes_after_the_linger_time() {
     const LINGER: Duration = Duration::from_secs(2);

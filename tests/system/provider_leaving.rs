@@ -27,7 +27,8 @@ const GOODBYES: [fn(&mut ProviderProcess); 2] =
     [ProviderProcess::unregister, ProviderProcess::close];
 
 both_shapes! {
-    /// > After a provider unregistered, reads of its files that are still open fail with EIO.
+    /// > After a provider unregistered, reads of its files that are still open fail with EIO, but
+    /// > for those that were copied or are cached whole.
     fn open_files_of_a_provider_that_left_fail(session) {
         for goodbye in GOODBYES {
             let mut provider = session.provider();

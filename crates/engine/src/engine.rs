@@ -36,7 +36,10 @@ pub struct Engine {
     pub(crate) jobs: Jobs,
     pub(crate) job_memory: Arc<Memory>,
     pub(crate) cache: Cache,
+    /// For the cache's own disk.
     pub(crate) disk_readers: DiskReaders,
+    /// For copies, which may lie on a disk that hangs.
+    pub(crate) copy_readers: DiskReaders,
     sessions: RwLock<HashMap<ProviderNumber, Arc<Session>>>,
     /// Counters of sessions that are no longer in the table.
     past: Mutex<Counters>,
@@ -77,6 +80,7 @@ impl Engine {
             job_memory,
             cache,
             disk_readers: DiskReaders::default(),
+            copy_readers: DiskReaders::default(),
             sessions: RwLock::default(),
             past: Mutex::default(),
             faulty_sessions: AtomicU64::new(0),

@@ -81,12 +81,24 @@ impl Engine {
                     reply,
                 };
                 let read = move |buffer: &mut [u8]| engine.answer_locally(read, buffer);
-                self.disk_readers.submit(Box::new(read));
+                self.copy_readers.submit(Box::new(read));
             }
-            None if request.handle & HANDLE_STORE != 0 => {
-                self.read_cached(request, &promise, row, reply);
-            }
-            None => self.read_from_provider(request, &promise, row, reply),
+            None => self.read_without_copy(request, promise, row, reply),
+        }
+    }
+
+    /// As if nothing of the promise had been materialized.
+    pub(crate) fn read_without_copy(
+        self: &Arc<Self>,
+        request: ReadRequest,
+        promise: Arc<Promise>,
+        row: Row,
+        reply: Box<dyn ReadReply>,
+    ) {
+        if request.handle & HANDLE_STORE != 0 {
+            self.read_cached(request, promise, row, reply);
+        } else {
+            self.read_from_provider(request, &promise, row, reply);
         }
     }
 

@@ -175,3 +175,24 @@ fn an_impossible_ring_ends_its_session_alone() {
     assert_eq!(reader.answer(), Ok(bytes(1, 0, 10)));
     rig.settle("not counted", |gauges| gauges.faulty_sessions == 1);
 }
+
+#[test]
+fn what_a_provider_put_into_the_ring_before_it_went_still_counts() {
+    let rig = Rig::new();
+    let provider = provider_of_many(&rig);
+    let promise = rig.commit(&provider, &[("a", 1 << 20)]);
+    let mut ring = provider.arena.putter(Direction::ToDaemon);
+    let go_on = occupy_pump(&rig, &provider, promise);
+    let readers: Vec<_> = (1..=20)
+        .map(|index| rig.read(node(promise, 1), index * 100, 100))
+        .collect();
+    for _ in &readers {
+        let read = provider.asked();
+        assert_eq!(put_answer(&mut ring, &provider, &read), Put::Done);
+    }
+    provider.channel.shutdown();
+    go_on.send(()).unwrap();
+    for (index, reader) in (1..).zip(&readers) {
+        assert_eq!(reader.answer(), Ok(bytes(1, index * 100, 100)));
+    }
+}

@@ -129,9 +129,7 @@ impl RingPutter {
             _ => Put::Done,
         }
     }
-}
 
-impl RingPutter {
     /// A frame goes through the channel, for whatever reason.
     pub fn note_elsewhere(&mut self) {
         self.elsewhere = self.elsewhere.wrapping_add(1);

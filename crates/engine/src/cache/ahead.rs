@@ -18,9 +18,9 @@ use crate::promise::Promise;
 use crate::session::Session;
 
 impl Engine {
-    /// Learns from a read what comes next, and asks for it.
-    pub(super) fn read_ahead(
-        self: &Arc<Self>,
+    /// Learns from a read what comes next.
+    pub(super) fn note_read(
+        &self,
         handle: u64,
         promise: &Arc<Promise>,
         row: Row,
@@ -38,11 +38,10 @@ impl Engine {
         let file = (promise.file_key(row), provider);
         let readers = &self.cache.readers;
         readers.note(reader, file, read, size, &limits);
-        self.prefetch(provider);
     }
 
     /// Asks a provider for what its readers will want, as long as it has room.
-    pub(super) fn prefetch(self: &Arc<Self>, provider: ProviderNumber) {
+    pub(crate) fn prefetch(self: &Arc<Self>, provider: ProviderNumber) {
         let most = u64::from(READ_LEN_MAX);
         while let Some(turn) = self.cache.readers.next(provider, most) {
             if !self.take_turn(provider, turn) {
@@ -70,6 +69,14 @@ impl Engine {
             return true;
         };
         let cache = &self.cache;
+        if promise.session.has_ended() {
+            return true;
+        }
+        // Looked at first, so that hardly any reader joins what is not made after all.
+        if !promise.session.has_room_ahead() {
+            cache.readers.put_back(provider, turn);
+            return false;
+        }
         while let Some((fetch, rest)) =
             cache
                 .fetches
@@ -111,7 +118,7 @@ impl Engine {
         }
     }
 
-    /// A fetch brings nothing: who joined it in the last moment asks alone.
+    /// A fetch brings nothing: who joined it in the last moment asks again.
     fn forget_fetch(self: &Arc<Self>, fetch: &Fetch) {
         self.take_out(fetch, Fetched::CalledOff);
     }

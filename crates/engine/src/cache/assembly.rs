@@ -12,7 +12,7 @@ use fuse_promise_core::status::Status;
 
 use super::FileKey;
 use super::fetch::{Fetch, Fetched};
-use super::piece::Found;
+use super::piece::{Found, Piece};
 use crate::promise::Promise;
 use crate::read::{ReadReply, ReadRequest};
 use crate::sync::Mutex;
@@ -35,9 +35,11 @@ struct State {
 /// What is to be done for a read after one of its requests came back.
 pub(super) enum Next {
     Nothing,
-    /// The request asked for more than this read wants, so its failure is not this
-    /// read's: it is to be asked for alone.
+    /// The request asked for more than this read wants, or what was held cannot be read:
+    /// that failure is not this read's, which is to be asked for alone.
     AskAlone(Box<dyn ReadReply>),
+    /// The request was not made after all.
+    AskAgain(Box<dyn ReadReply>),
 }
 
 impl Assembly {
@@ -73,22 +75,27 @@ impl Assembly {
         self.state.lock().waiting = requests + 1;
     }
 
-    /// Puts the bytes that are held in their places. May wait for a disk.
-    pub(super) fn put_held(&self, found: &Found) {
-        let range = self.range();
+    /// Puts the bytes that are held in their places. May wait for a disk, without a lock:
+    /// the pump answers the rest meanwhile.
+    pub(super) fn put_held(&self, found: &Found) -> Next {
+        let read = |piece: &Piece| {
+            let mut bytes = vec![0; (piece.range.end - piece.range.start) as usize];
+            piece.read_into(&mut bytes).map(|()| bytes)
+        };
+        let held: std::io::Result<Vec<_>> = found.pieces.iter().map(read).collect();
         let mut state = self.state.lock();
-        let mut due = None;
-        for piece in &found.pieces {
-            let length = (piece.range.end - piece.range.start) as usize;
-            let at = (piece.range.start - range.start) as usize;
-            let buffer = state.buffer(&self.request);
-            if piece.read_into(&mut buffer[at..at + length]).is_err() {
-                due = state.due(Answer::Failed(Status::Io));
-            }
+        let Ok(held) = held else {
+            let due = state.due(Answer::Failed(Status::Io));
+            return due.map_or(Next::Nothing, |due| Next::AskAlone(due.reply));
+        };
+        for (piece, bytes) in found.pieces.iter().zip(held) {
+            let at = (piece.range.start - self.request.offset) as usize;
+            state.buffer(&self.request)[at..at + bytes.len()].copy_from_slice(&bytes);
         }
-        let due = due.or_else(|| state.one_came(&self.request));
+        let due = state.one_came(&self.request);
         drop(state);
         tell(due);
+        Next::Nothing
     }
 
     /// One of its requests came back.
@@ -101,7 +108,10 @@ impl Assembly {
                 return self.failed(status, own);
             }
             // Not an answer of the provider's, whatever was asked for.
-            Fetched::CalledOff => return self.failed(Status::Cancelled, false),
+            Fetched::CalledOff => {
+                let due = self.state.lock().due(Answer::Failed(Status::Cancelled));
+                return due.map_or(Next::Nothing, |due| Next::AskAgain(due.reply));
+            }
         };
         let wanted = range.start.max(fetch.range.start)..range.end.min(fetch.range.end);
         let from = (wanted.start - fetch.range.start) as usize;

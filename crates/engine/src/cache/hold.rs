@@ -16,12 +16,16 @@ impl Engine {
             return;
         }
         let store = &self.cache.store;
-        for row in promise.opened_rows() {
+        for row in store.rows(promise.number) {
             if !promise.holds(row) {
                 store.remove_file(promise.file_key(row));
             }
         }
         let lost = store.pin(promise.number);
+        // It may have been freed meanwhile, and nobody takes the pin away again.
+        if self.catalog.get(promise.number).is_none() {
+            store.remove_promise(promise.number);
+        }
         self.note_lost(lost.no_longer_whole, lost.gave_up);
     }
 
@@ -47,8 +51,15 @@ impl Engine {
 
     fn note_lost(&self, no_longer_whole: Vec<FileKey>, gave_up: Vec<PromiseNumber>) {
         for file in no_longer_whole {
-            let changed = EngineEvent::PromiseChanged(file.promise);
-            self.observer.event(changed);
+            let Some(promise) = self.catalog.get(file.promise) else {
+                continue;
+            };
+            if promise.has_lost_provider() {
+                // What is left of it must not answer by chance.
+                self.cache.store.remove_file(file);
+                self.notifier.pages_stale(promise.inode(file.row));
+            }
+            self.copy_lost(&promise);
         }
         for number in gave_up {
             if let Some(promise) = self.catalog.get(number) {

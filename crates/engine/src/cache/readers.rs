@@ -38,6 +38,8 @@ struct Reader {
     window: Window,
     /// To be asked for as soon as the provider has room.
     backlog: VecDeque<Range<u64>>,
+    /// It stands in the order of turns.
+    queued: bool,
     /// Asked for on this reader's behalf.
     under_way: Vec<Arc<Fetch>>,
 }
@@ -79,20 +81,26 @@ impl Readers {
     ) {
         let mut table = self.table.lock();
         let table = &mut *table;
-        let state = table.readers.entry(reader).or_insert_with(|| Reader {
+        let begin = || Reader {
             file,
             provider,
             window: Window::new(),
             backlog: VecDeque::new(),
+            queued: false,
             under_way: Vec::new(),
-        });
+        };
+        let state = table.readers.entry(reader).or_insert_with(begin);
+        // A number of an earlier daemon may be another file's.
+        if state.file != file {
+            *state = begin();
+        }
         let length = read.end - read.start;
         let wanted = state.window.read(read.start, length, file_size, limits);
         while let Some(range) = state.window.unwanted() {
             state.drop_range(&range);
         }
         if let Some(range) = wanted {
-            if state.backlog.is_empty() {
+            if !std::mem::replace(&mut state.queued, true) {
                 table.turns.entry(provider).or_default().push_back(reader);
             }
             state.backlog.push_back(range);
@@ -116,6 +124,7 @@ impl Readers {
             let Some(reader) = table.readers.get_mut(&number) else {
                 continue;
             };
+            reader.queued = false;
             let Some(range) = reader.backlog.pop_front() else {
                 continue;
             };
@@ -127,6 +136,7 @@ impl Readers {
                 reader.backlog.push_front(end..range.end);
             }
             if !reader.backlog.is_empty() {
+                reader.queued = true;
                 turns.push_back(number);
             }
             return Some(Turn {
@@ -146,9 +156,12 @@ impl Readers {
             return;
         };
         reader.backlog.push_front(turn.range);
-        let turns = table.turns.entry(provider).or_default();
-        if !turns.contains(&turn.reader) {
-            turns.push_front(turn.reader);
+        if !std::mem::replace(&mut reader.queued, true) {
+            table
+                .turns
+                .entry(provider)
+                .or_default()
+                .push_front(turn.reader);
         }
     }
 
@@ -175,6 +188,7 @@ impl Readers {
         let own = table.readers.values_mut();
         for reader in own.filter(|reader| reader.provider == provider) {
             reader.backlog.clear();
+            reader.queued = false;
         }
     }
 

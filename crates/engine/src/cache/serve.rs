@@ -23,24 +23,26 @@ impl Engine {
     pub(crate) fn read_cached(
         self: &Arc<Self>,
         request: ReadRequest,
-        promise: &Arc<Promise>,
+        promise: Arc<Promise>,
         row: Row,
         reply: Box<dyn ReadReply>,
     ) {
         if promise.has_lost_provider() && !promise.holds(row) {
             return reply.error(Status::ProviderGone);
         }
+        let provider = promise.session.number();
         let start = request.offset;
         let range = start..start + u64::from(request.length);
-        let found = self.cache.store.look(promise.file_key(row), range.clone());
+        // Before the answer, after which the file may be closed.
+        self.note_read(request.handle, &promise, row, range.clone());
+        let found = self.cache.store.look(promise.file_key(row), range);
         if found.missing.is_empty() {
             self.cache.counters.hit();
-            self.answer_held(found, request, reply);
+            self.answer_held(found, request, promise, row, reply);
         } else {
-            let assembly = Assembly::new(Arc::clone(promise), row, request, reply);
-            self.fetch_missing(&assembly);
+            self.fetch_missing(&Assembly::new(promise, row, request, reply));
         }
-        self.read_ahead(request.handle, promise, row, range);
+        self.prefetch(provider);
     }
 
     /// Answers from the store alone.
@@ -48,6 +50,8 @@ impl Engine {
         self: &Arc<Self>,
         found: Found,
         request: ReadRequest,
+        promise: Arc<Promise>,
+        row: Row,
         reply: Box<dyn ReadReply>,
     ) {
         if let [piece] = &found.pieces[..]
@@ -56,16 +60,22 @@ impl Engine {
             return reply.data(bytes);
         }
         let in_memory = found.pieces.iter().all(|piece| piece.in_memory().is_some());
+        let engine = Arc::clone(self);
         let put_together = move |buffer: &mut [u8]| {
             let buffer = &mut buffer[..request.length as usize];
-            for piece in &found.pieces {
+            let put = found.pieces.iter().try_for_each(|piece| {
                 let at = (piece.range.start - request.offset) as usize;
                 let length = (piece.range.end - piece.range.start) as usize;
-                if piece.read_into(&mut buffer[at..at + length]).is_err() {
-                    return reply.error(Status::Io);
+                piece.read_into(&mut buffer[at..at + length])
+            });
+            match put {
+                Ok(()) => reply.data(buffer),
+                // A disk that cannot be read is as good as none.
+                Err(_) => {
+                    engine.cache.store.remove_file(promise.file_key(row));
+                    engine.ask_alone(request, &promise, row, reply);
                 }
             }
-            reply.data(buffer);
         };
         if in_memory {
             self.cache.with_buffer(put_together);
@@ -85,9 +95,15 @@ impl Engine {
         if found.pieces.iter().all(|piece| piece.in_memory().is_some()) {
             assembly.put_held(&found);
         } else {
-            let assembly = Arc::clone(assembly);
-            self.disk_readers
-                .submit(Box::new(move |_| assembly.put_held(&found)));
+            let (engine, assembly) = (Arc::clone(self), Arc::clone(assembly));
+            let put_held = move |_: &mut [u8]| {
+                let next = assembly.put_held(&found);
+                if !matches!(next, Next::Nothing) {
+                    engine.cache.store.remove_file(assembly.file());
+                }
+                engine.go_on(&assembly, next);
+            };
+            self.disk_readers.submit(Box::new(put_held));
         }
     }
 
@@ -153,14 +169,36 @@ impl Engine {
 
     fn pass_on(self: &Arc<Self>, fetch: &Fetch, waiting: Vec<Arc<Assembly>>, fetched: Fetched<'_>) {
         for assembly in waiting {
-            if let Next::AskAlone(reply) = assembly.take(fetch, fetched) {
-                let request = ReadRequest {
-                    handle: HANDLE_CACHED,
-                    ..assembly.request
-                };
-                self.read_from_provider(request, &assembly.promise, assembly.row, reply);
+            let next = assembly.take(fetch, fetched);
+            self.go_on(&assembly, next);
+        }
+    }
+
+    fn go_on(self: &Arc<Self>, assembly: &Assembly, next: Next) {
+        let (promise, row, request) = (&assembly.promise, assembly.row, assembly.request);
+        match next {
+            Next::Nothing => {}
+            Next::AskAlone(reply) => self.ask_alone(request, promise, row, reply),
+            Next::AskAgain(reply) => {
+                let again = Assembly::new(Arc::clone(promise), row, request, reply);
+                self.fetch_missing(&again);
             }
         }
+    }
+
+    /// Asks the provider for this read and nobody else.
+    fn ask_alone(
+        self: &Arc<Self>,
+        request: ReadRequest,
+        promise: &Arc<Promise>,
+        row: Row,
+        reply: Box<dyn ReadReply>,
+    ) {
+        let request = ReadRequest {
+            handle: HANDLE_CACHED,
+            ..request
+        };
+        self.read_from_provider(request, promise, row, reply);
     }
 
     fn keep(&self, keeping: &Keeping, bytes: &[u8]) {
@@ -176,6 +214,10 @@ impl Engine {
         let inserted = fetch.keep(|| store.insert(fetch.file, size, start, bytes, wanted));
         if let Some(inserted) = inserted {
             self.note_kept(promise, inserted);
+        }
+        // What is held in part is of no use without a provider.
+        if promise.has_lost_provider() && !promise.holds(fetch.file.row) {
+            store.remove_file(fetch.file);
         }
         // It may have been freed meanwhile, and nobody frees its bytes again.
         if self.catalog.get(promise.number).is_none() {

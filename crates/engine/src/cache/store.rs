@@ -221,6 +221,11 @@ impl Store {
         });
     }
 
+    /// Files of the promise of which anything is held.
+    pub(crate) fn rows(&self, promise: PromiseNumber) -> Vec<Row> {
+        self.shared.table.lock().rows(promise)
+    }
+
     pub(crate) fn remove_file(&self, file: FileKey) {
         self.change(|table, gone| table.remove_file(file, gone));
     }

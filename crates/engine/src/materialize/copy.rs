@@ -19,7 +19,7 @@ use fuse_promise_core::status::Status;
 use fuse_promise_core::words::ConflictPolicy;
 
 use super::chunk::{Answered, Chunk, Message};
-use super::job::Job;
+use super::job::{Job, Progress};
 use super::journal::Journal;
 use super::memory::Held;
 use super::partial::{Identity, Partial, Publish};
@@ -126,7 +126,13 @@ impl Copying {
         let view = work.promise.view();
         let go_on = || self.check_wishes();
         let steps = work.root.steps(&view, &work.target, work.policy, go_on)?;
-        work.job.advance(|now| now.plan(&view, &steps));
+        let planned = Progress::planned(&view, &steps);
+        work.job.advance(|now| {
+            *now = Progress {
+                target_path: std::mem::take(&mut now.target_path),
+                ..planned
+            };
+        });
         Ok(steps)
     }
 

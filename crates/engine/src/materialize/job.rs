@@ -36,22 +36,24 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Sets the totals to what a plan amounts to.
-    pub(super) fn plan(&mut self, view: &ImageView<'_>, steps: &[Step]) {
+    /// What a plan amounts to.
+    pub(super) fn planned(view: &ImageView<'_>, steps: &[Step]) -> Self {
+        let mut totals = Self::default();
         for step in steps {
-            self.entries_total += 1;
+            totals.entries_total += 1;
             let Some(node) = view.row(step.row) else {
                 continue;
             };
             match (step.action, node.kind) {
-                (Action::MakeDirectory, _) => self.directories_total += 1,
+                (Action::MakeDirectory, _) => totals.directories_total += 1,
                 (Action::CreateFile | Action::ReplaceFile, NodeKind::File) => {
-                    self.files_total += 1;
-                    self.bytes_total = self.bytes_total.saturating_add(node.attr.size);
+                    totals.files_total += 1;
+                    totals.bytes_total = totals.bytes_total.saturating_add(node.attr.size);
                 }
                 _ => {}
             }
         }
+        totals
     }
 }
 

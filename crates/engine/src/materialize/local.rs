@@ -132,7 +132,7 @@ impl Engine {
                 tracing::warn!(path = path(), "the materialized copy is not read: {errno}");
             }
         }
-        self.read_from_provider(read.request, &read.promise, read.row, read.reply);
+        self.read_without_copy(read.request, read.promise, read.row, read.reply);
     }
 }
 

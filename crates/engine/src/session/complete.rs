@@ -14,7 +14,11 @@ use crate::engine::Engine;
 
 impl Engine {
     /// Takes one frame of a provider. An error is why the session is faulty.
-    pub(super) fn receive(&self, session: &Arc<Session>, frame: &[u8; 64]) -> Result<(), String> {
+    pub(super) fn receive(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        frame: &[u8; 64],
+    ) -> Result<(), String> {
         let frame = ToDaemon::decode(frame).map_err(|error| error.to_string())?;
         match frame {
             ToDaemon::Hello { protocol } if protocol == PROTOCOL_VERSION => {
@@ -48,7 +52,7 @@ impl Engine {
         }
     }
 
-    fn done(&self, session: &Arc<Session>, done: Done) -> Result<(), String> {
+    fn done(self: &Arc<Self>, session: &Arc<Session>, done: Done) -> Result<(), String> {
         let settled = {
             let mut traffic = session.traffic.lock();
             traffic.note_alive(session.pump.now());
@@ -58,7 +62,10 @@ impl Engine {
             Settled::Answer(asked, answer) => self.answer(session, asked, answer),
             Settled::Continued(Some(outgoing)) => session.send(outgoing),
             Settled::Continued(None) => {}
-            Settled::Late => session.advance(),
+            Settled::Late => {
+                session.advance();
+                self.prefetch(session.number());
+            }
             Settled::Faulty(reason) => return Err(reason),
         }
         Ok(())

@@ -23,7 +23,9 @@ use std::time::Duration;
 use fuse_promise_core::failure::{Failure, Result};
 use fuse_promise_core::ids::{ProviderNumber, Token};
 use fuse_promise_core::words::ProviderState;
-use fuse_promise_wire::{Arena, Channel, Direction, PROTOCOL_VERSION, SendOutcome, ToProvider};
+use fuse_promise_wire::{
+    Arena, Channel, Direction, Geometry, PROTOCOL_VERSION, SendOutcome, ToProvider,
+};
 use rustix::fd::OwnedFd;
 
 use crate::account::Account;
@@ -164,7 +166,7 @@ impl Session {
                 putter,
                 slots,
                 geometry,
-                ahead_at_once(config.max_concurrent_reads),
+                ahead_at_once(config.max_concurrent_reads, geometry),
                 link,
             )),
         };
@@ -275,13 +277,19 @@ impl Session {
         Some(request)
     }
 
+    /// Whether [`request_ahead`](Self::request_ahead) would send one more now.
+    pub(crate) fn has_room_ahead(&self) -> bool {
+        self.traffic.lock().has_room_ahead()
+    }
+
     /// Nobody wants the answer of a request any more. False if it was answered already.
     pub(crate) fn cancel(&self, request: u64) -> bool {
-        let given_up = self.traffic.lock().give_up(request);
-        if given_up {
+        // Dropped without the lock: it may be the last to hold its promise.
+        let waiter = self.traffic.lock().give_up(request);
+        if waiter.is_some() {
             self.notify(&ToProvider::Cancel { request });
         }
-        given_up
+        waiter.is_some()
     }
 
     fn refusal(&self, refusal: Refusal) -> Failure {
@@ -369,8 +377,10 @@ impl Session {
 
 /// Reads ahead of readers that a provider with so many callbacks is asked for at a
 /// time: one more than it works on, so that it finds the next when it ends one.
-fn ahead_at_once(concurrent: u32) -> u32 {
-    concurrent.saturating_add(1)
+/// A reader finds a slot at any rate.
+fn ahead_at_once(concurrent: u32, geometry: Geometry) -> u32 {
+    let slots = geometry.large_count.saturating_sub(1);
+    concurrent.saturating_add(1).min(slots)
 }
 
 fn fresh_token() -> Result<[u8; 32]> {

@@ -44,7 +44,7 @@ pub(crate) enum Answer {
 /// Where a new read went.
 pub(crate) enum Placed {
     Send(Outgoing),
-    /// In the queue, or its frame in the outbox.
+    /// In the queue, or its frame in the ring or the outbox.
     Waits,
     /// The session has ended, or its queue is full.
     Refused(Waiter, Refusal),
@@ -52,7 +52,7 @@ pub(crate) enum Placed {
 
 /// Where a read went that nobody waits for yet.
 pub(crate) enum PlacedAhead {
-    /// The request's number, and its frame unless that is in the outbox.
+    /// The request's number, and its frame unless that is in the ring or the outbox.
     Taken(u64, Option<Outgoing>),
     /// The provider has enough to do.
     NoRoom,

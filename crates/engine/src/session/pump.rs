@@ -197,7 +197,7 @@ impl Pump {
     }
 
     /// Runs until [`stop`](Self::stop).
-    pub(crate) fn run(&self, engine: &Engine) {
+    pub(crate) fn run(&self, engine: &Arc<Engine>) {
         let mut round = Round::default();
         while !self.stopping.load(Ordering::SeqCst) {
             if self.armed.load(Ordering::SeqCst) {
@@ -222,7 +222,12 @@ impl Pump {
     }
 
     /// Waits for events and handles each; the number of events handled, without ticks.
-    fn take_events(&self, engine: &Engine, round: &mut Round, timeout: Option<Duration>) -> usize {
+    fn take_events(
+        &self,
+        engine: &Arc<Engine>,
+        round: &mut Round,
+        timeout: Option<Duration>,
+    ) -> usize {
         let Round {
             events,
             clock,
@@ -257,7 +262,7 @@ impl Pump {
     }
 
     /// Takes everything that lies in the channels and rings now.
-    fn settle_channels(&self, engine: &Engine, round: &mut Round) {
+    fn settle_channels(&self, engine: &Arc<Engine>, round: &mut Round) {
         for _ in 0..ROUNDS_BEFORE_TICK {
             let handled = self.take_events(engine, round, Some(Duration::ZERO));
             self.take_turns(engine, round);
@@ -268,14 +273,14 @@ impl Pump {
     }
 
     /// A turn for each provider that finds the pump awake.
-    fn take_turns(&self, engine: &Engine, round: &mut Round) {
+    fn take_turns(&self, engine: &Arc<Engine>, round: &mut Round) {
         let still_awake = |session: &Arc<Session>| self.take_answers(engine, session);
         round.awake.retain(still_awake);
     }
 
     /// Takes a turn's worth of answers from the ring; false once there are none and
     /// the next comes through the channel.
-    fn take_answers(&self, engine: &Engine, session: &Arc<Session>) -> bool {
+    fn take_answers(&self, engine: &Arc<Engine>, session: &Arc<Session>) -> bool {
         for _ in 0..FRAMES_PER_TURN {
             let taken = session.ring.lock().take();
             let received = match taken {
@@ -301,7 +306,7 @@ impl Pump {
     /// The session, if its ring was asleep so far.
     fn handle_channel(
         &self,
-        engine: &Engine,
+        engine: &Arc<Engine>,
         number: ProviderNumber,
         flags: EventFlags,
     ) -> Option<Arc<Session>> {
@@ -315,40 +320,54 @@ impl Pump {
     }
 
     /// The provider's process has ended. What it said before still counts.
-    fn handle_end(&self, engine: &Engine, number: ProviderNumber) {
+    fn handle_end(&self, engine: &Arc<Engine>, number: ProviderNumber) {
         if let Some((session, channel)) = engine.session_with_channel(number) {
-            let mut turns = 0..ROUNDS_BEFORE_TICK;
-            while turns.next().is_some() && self.take_frames(engine, &session, &channel) {}
-            session.ring.lock().wake();
-            while turns.next().is_some() && self.take_answers(engine, &session) {}
+            let all = FRAMES_PER_TURN * ROUNDS_BEFORE_TICK;
+            let mut frames = 0..all;
+            while frames.next().is_some() && self.take_frame(engine, &session, &channel) {}
+            self.take_last_answers(engine, &session);
             engine.end_session(&session, Ending::ProcessEnded);
         }
     }
 
-    /// Takes a turn's worth of frames; true if there may be more.
-    fn take_frames(&self, engine: &Engine, session: &Arc<Session>, channel: &Channel) -> bool {
-        let mut packet = [0; RECV_LEN];
+    /// Takes what lies in the ring of a provider that says nothing more.
+    fn take_last_answers(&self, engine: &Arc<Engine>, session: &Arc<Session>) {
+        session.ring.lock().wake();
+        let mut turns = 0..ROUNDS_BEFORE_TICK;
+        while turns.next().is_some() && self.take_answers(engine, session) {}
+    }
+
+    /// Takes a turn's worth of frames.
+    fn take_frames(&self, engine: &Arc<Engine>, session: &Arc<Session>, channel: &Channel) {
         for _ in 0..FRAMES_PER_TURN {
-            let received = match channel.recv(&mut packet) {
-                Ok(RecvOutcome::Frame(frame)) => engine.receive(session, &frame),
-                Ok(RecvOutcome::NotAFrame(length)) => {
-                    Err(format!("sent {length} bytes that are not a frame"))
-                }
-                Ok(RecvOutcome::Empty) => return false,
-                Ok(RecvOutcome::Closed) => {
-                    engine.end_session(session, Ending::ChannelClosed);
-                    return false;
-                }
-                Err(failure) => Err(format!("has a broken channel: {failure}")),
-            };
-            if let Err(reason) = received {
-                engine.end_session(session, Ending::Faulty(reason));
+            // If nothing more is expected here, epoll tells, and a recv is saved.
+            if !self.take_frame(engine, session, channel)
+                || session.ring.lock().is_used()
+                || !session.owes_answers()
+            {
+                return;
+            }
+        }
+    }
+
+    /// Takes one frame; false if there was none, or the session is over.
+    fn take_frame(&self, engine: &Arc<Engine>, session: &Arc<Session>, channel: &Channel) -> bool {
+        let received = match channel.recv(&mut [0; RECV_LEN]) {
+            Ok(RecvOutcome::Frame(frame)) => engine.receive(session, &frame),
+            Ok(RecvOutcome::NotAFrame(length)) => {
+                Err(format!("sent {length} bytes that are not a frame"))
+            }
+            Ok(RecvOutcome::Empty) => return false,
+            Ok(RecvOutcome::Closed) => {
+                self.take_last_answers(engine, session);
+                engine.end_session(session, Ending::ChannelClosed);
                 return false;
             }
-            if session.ring.lock().is_used() || !session.owes_answers() {
-                // Nothing more is expected here: epoll tells, and a recv is saved.
-                return false;
-            }
+            Err(failure) => Err(format!("has a broken channel: {failure}")),
+        };
+        if let Err(reason) = received {
+            engine.end_session(session, Ending::Faulty(reason));
+            return false;
         }
         true
     }
@@ -360,7 +379,7 @@ impl Pump {
     }
 
     /// Goes on ticking while there is need, and a little longer.
-    fn rearm(&self, engine: &Engine, clock: &mut Clock, needed: bool) {
+    fn rearm(&self, engine: &Arc<Engine>, clock: &mut Clock, needed: bool) {
         clock.restart(&self.timer, TICK);
         clock.quiet = if needed { 0 } else { clock.quiet + 1 };
         if clock.quiet <= AFTERGLOW {

@@ -109,13 +109,18 @@ impl Traffic {
     /// Places a read that nobody waits for yet: only behind no reader, and only so
     /// many that the provider is never idle and readers find it little occupied.
     pub(crate) fn place_ahead(&mut self, want: Want, waiter: Waiter, now: u64) -> PlacedAhead {
-        let room = !self.has_ended() && self.queue.is_empty() && self.ahead < self.ahead_max;
+        let room = self.has_room_ahead();
         let Some(slot) = room.then(|| self.slot_for(want.length)).flatten() else {
             return PlacedAhead::NoRoom;
         };
         self.ahead += 1;
         let (request, outgoing) = self.send_request(want, waiter, slot, now, true);
         PlacedAhead::Taken(request, outgoing)
+    }
+
+    /// Whether the provider may be asked for one more read ahead, if there is a slot.
+    pub(crate) fn has_room_ahead(&self) -> bool {
+        !self.has_ended() && self.queue.is_empty() && self.ahead < self.ahead_max
     }
 
     /// A slot for a new read. Whoever waits in the same line comes first, and a
@@ -130,8 +135,8 @@ impl Traffic {
         }
     }
 
-    /// Moves the next waiting read into a free slot. None if there is no read,
-    /// no slot, or the frame went into the outbox behind others.
+    /// Moves waiting reads into free slots. None if there is no read or no slot, or
+    /// nothing is to be sent: the frame is in the ring, or in the outbox behind others.
     pub(crate) fn advance(&mut self, now: u64) -> Option<Outgoing> {
         while let Some((queued, slot)) = self.next_waiting() {
             let (_, outgoing) = self.send_request(queued.want, queued.waiter, slot, now, false);
@@ -292,10 +297,9 @@ impl Traffic {
         self.advance(now)
     }
 
-    /// Takes the reader out of a request, which stays owed. False if it has none.
-    pub(crate) fn give_up(&mut self, request: u64) -> bool {
-        let asked = self.in_flight.get_mut(request);
-        asked.is_some_and(|asked| asked.waiter.take().is_some())
+    /// Takes the reader out of a request, which stays owed.
+    pub(crate) fn give_up(&mut self, request: u64) -> Option<Waiter> {
+        self.in_flight.get_mut(request)?.waiter.take()
     }
 
     /// Takes out the readers that have waited too long: those whose provider has
