@@ -1,47 +1,53 @@
 //! The baseline of the benchmark: one process that mounts a file system and answers every read
-//! out of its own memory, on one thread, with direct I/O. What it reaches is what FUSE through
-//! fuser costs on this machine; a read through a promise is measured as a share of that.
+//! out of its own memory, on one thread. What it reaches is what FUSE through fuser costs on this
+//! machine; a read through a promise is measured as a share of that.
 //!
-//! `bench-baseline MOUNTPOINT BYTES` prints the path of its one file when that can be opened, and
-//! unmounts when its standard input ends.
+//! `bench-baseline MOUNTPOINT BYTES direct|keep-cache` has any number of files, all with the same
+//! content, and opens them for direct I/O or for the kernel's page cache. For each line of its
+//! standard input it prints the path of one that nobody has opened, and it unmounts when that ends.
+//! `bench-baseline MOUNTPOINT BYTES first` mounts, opens a file itself and prints how many
+//! nanoseconds after its own start it had the first byte.
 
 #![forbid(unsafe_code)]
 
 mod content;
+mod memory;
+mod word;
 
 use std::ffi::OsStr;
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io::{self, BufRead, Write};
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use fuser::{
     Config, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo,
     LockOwner, MountOption, OpenFlags, ReplyAttr, ReplyData, ReplyEntry, ReplyOpen, Request,
 };
 
-const FILE: INodeNo = INodeNo(2);
-const FILE_NAME: &str = "data";
+/// Files are called by this and a number, which is their inode's too.
+const FILE_PREFIX: &str = "data-";
+/// Inode 1 is the directory.
+const FIRST_FILE: u64 = 2;
 /// Nothing here ever changes.
 const TTL: Duration = Duration::from_secs(3600);
 
-struct Memory {
-    bytes: content::Aligned,
+struct Files {
+    memory: memory::Memory,
+    size: u64,
+    open: FopenFlags,
 }
 
-impl Memory {
-    fn new(size: usize) -> Self {
-        let mut bytes = content::Aligned::new(size);
-        content::fill(&mut bytes, 0);
-        Self { bytes }
+impl Files {
+    fn number(name: &OsStr) -> Option<u64> {
+        let number = name.to_str()?.strip_prefix(FILE_PREFIX)?.parse().ok()?;
+        (number >= FIRST_FILE).then_some(number)
     }
 
     fn attr(&self, inode: INodeNo) -> FileAttr {
         let directory = inode == INodeNo::ROOT;
-        let size = if directory {
-            0
-        } else {
-            self.bytes.len() as u64
-        };
+        let size = if directory { 0 } else { self.size };
         FileAttr {
             ino: inode,
             size,
@@ -66,12 +72,11 @@ impl Memory {
     }
 }
 
-impl Filesystem for Memory {
+impl Filesystem for Files {
     fn lookup(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        if parent == INodeNo::ROOT && name == FILE_NAME {
-            reply.entry(&TTL, &self.attr(FILE), Generation(0));
-        } else {
-            reply.error(Errno::ENOENT);
+        match Self::number(name).filter(|_| parent == INodeNo::ROOT) {
+            Some(number) => reply.entry(&TTL, &self.attr(INodeNo(number)), Generation(0)),
+            None => reply.error(Errno::ENOENT),
         }
     }
 
@@ -86,7 +91,7 @@ impl Filesystem for Memory {
     }
 
     fn open(&self, _request: &Request, _inode: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
-        reply.opened(FileHandle(0), FopenFlags::FOPEN_DIRECT_IO);
+        reply.opened(FileHandle(0), self.open);
     }
 
     fn read(
@@ -100,20 +105,12 @@ impl Filesystem for Memory {
         _owner: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        let end = self.bytes.len();
-        let first = usize::try_from(offset).unwrap_or(end).min(end);
-        let last = first.saturating_add(size as usize).min(end);
-        reply.data(&self.bytes[first..last]);
+        let length = self.size.saturating_sub(offset).min(u64::from(size));
+        reply.data(self.memory.piece(0, offset, length as usize));
     }
 }
 
-fn main() -> io::Result<()> {
-    let mut arguments = std::env::args_os().skip(1);
-    let usage = || io::Error::other("usage: bench-baseline MOUNTPOINT BYTES");
-    let mount_point = PathBuf::from(arguments.next().ok_or_else(usage)?);
-    let size = arguments.next().ok_or_else(usage)?;
-    let size = size.to_str().and_then(|text| text.parse().ok());
-
+fn mount(files: Files, mount_point: &PathBuf) -> io::Result<fuser::BackgroundSession> {
     let mut config = Config::default();
     config.mount_options = vec![
         MountOption::RO,
@@ -123,9 +120,38 @@ fn main() -> io::Result<()> {
         MountOption::FSName("bench-baseline".into()),
     ];
     config.n_threads = Some(1);
-    let memory = Memory::new(size.ok_or_else(usage)?);
-    let session = fuser::Session::new(memory, &mount_point, &config)?.spawn()?;
-    writeln!(io::stdout(), "{}", mount_point.join(FILE_NAME).display())?;
-    io::stdin().read_to_end(&mut Vec::new())?;
+    fuser::Session::new(files, mount_point, &config)?.spawn()
+}
+
+fn main() -> io::Result<()> {
+    let started = Instant::now();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let usage =
+        || io::Error::other("usage: bench-baseline MOUNTPOINT BYTES direct|keep-cache|first");
+    let [mount_point, size, mode] = &arguments[..] else {
+        return Err(usage());
+    };
+    let size = size.parse().map_err(|_| usage())?;
+    let mount_point = PathBuf::from(mount_point);
+    let files = Files {
+        memory: memory::Memory::new(),
+        size,
+        open: match mode.as_str() {
+            "direct" | "first" => FopenFlags::FOPEN_DIRECT_IO,
+            "keep-cache" => FopenFlags::FOPEN_KEEP_CACHE,
+            _ => return Err(usage()),
+        },
+    };
+    let session = mount(files, &mount_point)?;
+    let path = |number| mount_point.join(format!("{FILE_PREFIX}{number}"));
+    if mode == "first" {
+        File::open(path(FIRST_FILE))?.read_exact_at(&mut [0], 0)?;
+        writeln!(io::stdout(), "{}", started.elapsed().as_nanos())?;
+        return session.umount_and_join();
+    }
+    for (number, line) in (FIRST_FILE..).zip(io::stdin().lock().lines()) {
+        line?;
+        writeln!(io::stdout(), "1 {size} 0 {}", path(number).display())?;
+    }
     session.umount_and_join()
 }

@@ -3,11 +3,16 @@
 //! and reads with plain `pread`: whether pages are cached is the mount's choice, not the reader's.
 //!
 //! `bench-reader sequential|random PATH BLOCK_BYTES THREADS MILLISECONDS`
-//! `bench-reader verify PATH` reads the whole file and compares it with what should be there.
+//! `bench-reader pass forward|again|video|pair PATH BYTES` makes one pass (pass.rs).
+//! `bench-reader verify PATH BYTES` reads so much of the file, or all of it, and compares it with
+//! what should be there.
 
 #![forbid(unsafe_code)]
 
 mod content;
+mod memory;
+mod pass;
+mod word;
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -20,7 +25,6 @@ use rustix::time::{ClockId, clock_gettime};
 
 /// Read before the clock starts, so that first-touch costs of slots and buffers are not measured.
 const WARM_UP: Duration = Duration::from_millis(100);
-const VERIFY_BLOCK: usize = 1 << 20;
 
 #[derive(Clone, Copy)]
 enum Order {
@@ -57,7 +61,7 @@ impl Offsets {
     fn next(&mut self) -> u64 {
         let position = match self.order {
             Order::Sequential => self.next,
-            Order::Random => content::word(self.next),
+            Order::Random => word::word(self.next),
         };
         self.next += 1;
         position % self.blocks * self.block
@@ -157,17 +161,19 @@ fn measure(load: &Load) -> io::Result<()> {
     )
 }
 
-fn verify(path: &Path) -> io::Result<()> {
+fn verify(path: &Path, size: u64) -> io::Result<()> {
     let file = File::open(path)?;
-    let size = file.metadata()?.len();
-    let mut found = vec![0; VERIFY_BLOCK];
-    let mut wanted = vec![0; VERIFY_BLOCK];
+    let size = file.metadata()?.len().min(size);
+    if size == 0 {
+        return Err(io::Error::other(format!("{} is empty", path.display())));
+    }
+    let memory = memory::Memory::new();
+    let mut found = vec![0; memory::PIECE];
     let mut offset = 0;
     while offset < size {
-        let length = (size - offset).min(VERIFY_BLOCK as u64) as usize;
+        let length = (size - offset).min(memory::PIECE as u64) as usize;
         file.read_exact_at(&mut found[..length], offset)?;
-        content::fill(&mut wanted[..length], offset);
-        if found[..length] != wanted[..length] {
+        if found[..length] != *memory.piece(0, offset, length) {
             return Err(io::Error::other(format!(
                 "wrong bytes in the {length} at offset {offset} of {}",
                 path.display()
@@ -193,13 +199,22 @@ fn load_from(order: Order, arguments: &[String]) -> Option<Load> {
 
 fn main() -> io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let load = match arguments.split_first() {
-        Some((verb, [path])) if verb == "verify" => return verify(Path::new(path)),
-        Some((verb, rest)) if verb == "sequential" => load_from(Order::Sequential, rest),
-        Some((verb, rest)) if verb == "random" => load_from(Order::Random, rest),
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let usage = || {
+        io::Error::other(
+            "usage: bench-reader sequential|random PATH BLOCK THREADS MILLISECONDS, \
+             pass PATTERN PATH BYTES, or verify PATH BYTES",
+        )
+    };
+    let number = |text: &str| text.parse().map_err(|_| usage());
+    let load = match &words[..] {
+        ["verify", path, size] => return verify(Path::new(path), number(size)?),
+        ["pass", pattern, path, size] => {
+            return pass::measure(pattern, Path::new(path), number(size)?);
+        }
+        ["sequential", ..] => load_from(Order::Sequential, &arguments[1..]),
+        ["random", ..] => load_from(Order::Random, &arguments[1..]),
         _ => None,
     };
-    let usage =
-        "usage: bench-reader sequential|random PATH BLOCK THREADS MILLISECONDS, or verify PATH";
-    measure(&load.ok_or_else(|| io::Error::other(usage))?)
+    measure(&load.ok_or_else(usage)?)
 }

@@ -1,60 +1,43 @@
-//! The trees of the materialize cases: a provider that answers from memory, and the check of what
+//! The promised trees of the benchmark: a provider that answers from memory, and the check of what
 //! was copied.
 //!
 //! `bench-tree serve SHAPE MILLISECONDS CONCURRENT` takes that long for each read, and lets itself
 //! be asked for that many at a time. For each line of its standard input it publishes the tree
-//! anew, through a new provider, and prints `FILES BYTES PATH`: of that promise nothing has been
-//! read and nothing materialized. The one before goes. It ends when its input does.
+//! anew, through a new provider, and prints `FILES BYTES NANOSECONDS PATH`: of that promise nothing
+//! has been read and nothing materialized, and building and committing it took so long. The one
+//! before goes. It ends when its input does.
+//! `bench-tree first` does the same once, with one small file, opens that and prints how many
+//! nanoseconds after its own start it had the first byte.
 //! `bench-tree write SHAPE FOLDER` makes the tree of ordinary files.
 //! `bench-tree verify SHAPE FOLDER` compares a copy with what should be there.
 
 #![forbid(unsafe_code)]
 
 mod content;
+mod memory;
 mod shape;
+mod word;
 
 use std::error::Error;
 use std::ffi::CStr;
 use std::fs::{self, File};
 use std::io::{self, BufRead, Write};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fuse_promise_client::{
     Context, ContextOptions, PromiseBuilder, Provider, ProviderOptions, ReadHandler, ReadRequest,
 };
 use fuse_promise_core::{NodeAttr, Status};
 
-use shape::{BLOCK, Shape};
+use memory::{Memory, PIECE};
+use shape::Shape;
 
-/// The most that is read or written at a time, as much as the daemon asks for.
-const PIECE: usize = 1 << 20;
 const PATH_LEN_MAX: usize = 4096;
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
-
-/// The content of every file of a tree.
-struct Memory {
-    /// A block, and its beginning again, so that no piece is cut at the block's end.
-    bytes: content::Aligned,
-}
-
-impl Memory {
-    fn new() -> Self {
-        let mut bytes = content::Aligned::new(BLOCK + PIECE);
-        let (block, again) = bytes.split_at_mut(BLOCK);
-        content::fill(block, 0);
-        again.copy_from_slice(&block[..PIECE]);
-        Self { bytes }
-    }
-
-    fn piece(&self, file: usize, offset: u64, length: usize) -> &[u8] {
-        let position = shape::position(file, offset);
-        &self.bytes[position..position + length]
-    }
-}
 
 /// Answers reads of a tree.
 struct Answers {
@@ -81,7 +64,7 @@ fn number(node_id: &CStr) -> Option<usize> {
     node_id.to_str().ok()?.parse().ok()
 }
 
-fn publish(context: &Context, provider: &Provider, shape: &Shape) -> Outcome {
+fn publish(context: &Context, provider: &Provider, shape: &Shape) -> Outcome<PathBuf> {
     let attr = |mode, size| NodeAttr {
         mode,
         size,
@@ -99,18 +82,22 @@ fn publish(context: &Context, provider: &Provider, shape: &Shape) -> Outcome {
             node_id.as_bytes(),
         )?;
     }
-    let path = builder.commit(PATH_LEN_MAX)?;
-    let (files, bytes) = (shape.files.len(), shape.bytes());
-    writeln!(io::stdout(), "{files} {bytes} {}", path.display())?;
-    Ok(())
+    Ok(builder.commit(PATH_LEN_MAX)?)
+}
+
+impl Answers {
+    fn of(shape: &Shape, delay: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            memory: Memory::new(),
+            sizes: shape.files.iter().map(|file| file.size).collect(),
+            delay,
+        })
+    }
 }
 
 fn serve(shape: &Shape, delay: Duration, concurrent: u32) -> Outcome {
-    let answers = Arc::new(Answers {
-        memory: Memory::new(),
-        sizes: shape.files.iter().map(|file| file.size).collect(),
-        delay,
-    });
+    let answers = Answers::of(shape, delay);
+    let (files, bytes) = (shape.files.len(), answers.sizes.iter().sum::<u64>());
     let options = ProviderOptions {
         max_concurrent_reads: Some(concurrent),
         ..ProviderOptions::default()
@@ -121,10 +108,27 @@ fn serve(shape: &Shape, delay: Duration, concurrent: u32) -> Outcome {
         line?;
         drop(present.take());
         let provider = context.register(answers.clone(), options.clone())?;
-        publish(&context, &provider, shape)?;
+        let started = Instant::now();
+        let path = publish(&context, &provider, shape)?;
+        let nanoseconds = started.elapsed().as_nanos();
+        let path = path.display();
+        writeln!(io::stdout(), "{files} {bytes} {nanoseconds} {path}")?;
         present = Some(provider);
     }
     drop(present);
+    context.close();
+    Ok(())
+}
+
+fn first_byte(started: Instant) -> Outcome {
+    let shape = Shape::named("one").ok_or("a shape is missing")?;
+    let context = Context::open(ContextOptions::default())?;
+    let answers = Answers::of(&shape, Duration::ZERO);
+    let provider = context.register(answers, ProviderOptions::default())?;
+    let path = publish(&context, &provider, &shape)?.join(&shape.files[0].path);
+    File::open(path)?.read_exact_at(&mut [0], 0)?;
+    writeln!(io::stdout(), "{}", started.elapsed().as_nanos())?;
+    drop(provider);
     context.close();
     Ok(())
 }
@@ -180,6 +184,7 @@ fn verify(shape: &Shape, folder: &Path) -> Outcome {
 }
 
 fn main() -> Outcome {
+    let started = Instant::now();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let shape = words.get(1).and_then(|name| Shape::named(name));
@@ -190,8 +195,9 @@ fn main() -> Outcome {
         }
         (["write", _, folder], Some(shape)) => write(&shape, Path::new(folder)),
         (["verify", _, folder], Some(shape)) => verify(&shape, Path::new(folder)),
+        (["first"], None) => first_byte(started),
         _ => Err("usage: bench-tree serve SHAPE MILLISECONDS CONCURRENT, \
-                  or write|verify SHAPE FOLDER; shapes are mixed, large, slow, small"
+                  write|verify SHAPE FOLDER, or first; shapes are in shape.rs"
             .into()),
     }
 }

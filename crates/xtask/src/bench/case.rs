@@ -1,9 +1,13 @@
-//! What is measured, and how much of the baseline's rate a promise must reach.
+//! What is measured, and what a promise must reach.
 
 use super::copying::{Copying, Counted, Tree};
 use super::measurement::{Measurement, Side};
+use super::naming::{Naming, Step};
+use super::passing::{Beside, By, Passing, WHOLE};
 use super::reading::{Order, Reading};
 use super::stand::{Source, Stand};
+use super::starting;
+use super::target::Target;
 use crate::Outcome;
 
 /// One comparison of a promise with its baseline.
@@ -11,8 +15,7 @@ use crate::Outcome;
 pub struct Case {
     pub name: &'static str,
     pub work: Work,
-    /// The least acceptable share of the baseline's rate.
-    pub target: f64,
+    pub target: Target,
 }
 
 /// What both sides do, each in its own way.
@@ -20,6 +23,10 @@ pub struct Case {
 pub enum Work {
     Read(Reading),
     Copy(Copying),
+    Pass(Passing),
+    Name(Naming),
+    /// From nothing to the first byte.
+    Start,
 }
 
 impl Case {
@@ -28,6 +35,17 @@ impl Case {
         match &self.work {
             Work::Read(reading) => reading.unit(),
             Work::Copy(copying) => copying.unit(),
+            Work::Pass(_) => "MiB/s",
+            Work::Name(_) => "names/s",
+            Work::Start => "starts/s",
+        }
+    }
+
+    /// The rate that the provider's own slowness allows.
+    pub fn most(&self) -> Option<f64> {
+        match &self.work {
+            Work::Pass(passing) => passing.tree.most(),
+            _ => None,
         }
     }
 
@@ -36,6 +54,11 @@ impl Case {
         match &self.work {
             Work::Read(_) => vec![Source::SingleProcess, Source::Memory],
             Work::Copy(copying) => vec![Source::Tree(copying.tree)],
+            Work::Pass(passing) => [Side::Baseline, Side::Promise]
+                .map(|side| passing.source(side))
+                .to_vec(),
+            Work::Name(naming) => vec![Source::Tree(naming.tree)],
+            Work::Start => Vec::new(),
         }
     }
 
@@ -45,6 +68,9 @@ impl Case {
         match &self.work {
             Work::Read(_) => Reading::verify(stand, side),
             Work::Copy(copying) => copying.verify(stand, side),
+            Work::Pass(passing) => passing.verify(stand, side),
+            Work::Name(naming) => naming.verify(stand, side),
+            Work::Start => starting::measure(stand, side).map(drop),
         }
     }
 
@@ -52,8 +78,31 @@ impl Case {
         match &self.work {
             Work::Read(reading) => reading.measure(stand, side),
             Work::Copy(copying) => copying.measure(stand, side),
+            Work::Pass(passing) => passing.measure(stand, side),
+            Work::Name(naming) => naming.measure(stand, side),
+            Work::Start => starting::measure(stand, side),
         }
     }
+}
+
+/// One file of 256 MiB; one of 32 MiB; four of 8 MiB.
+const LONG: Tree = Tree::at_once("256m").cached();
+const FILE: Tree = Tree::at_once("32m").cached();
+const FILES: Tree = Tree::at_once("4x8m").cached();
+
+/// Of the time that a slow provider's file would take without prefetching, a second or two are
+/// enough.
+const fn first(mebibytes: u64) -> Beside {
+    Beside::OnDemand {
+        bytes: mebibytes << 20,
+    }
+}
+
+/// How a slow provider is read that takes 10 ms and works on one read at a time, as most do.
+const fn hidden(name: &'static str, tree: Tree, by: By) -> Case {
+    let beside = Beside::OnDemand { bytes: WHOLE };
+    let tree = tree.taking(10, 1);
+    pass(name, tree, by, beside, Target::ratio(3.0))
 }
 
 /// The targets of the reads follow from the number of wake-ups: a read from one process needs two,
@@ -62,11 +111,85 @@ impl Case {
 /// A copy saves the way through the kernel's FUSE queue and asks for several pieces at a time. One
 /// of a file that lies in memory already has a single copy of its bytes to make, a promised one
 /// two.
-pub const CASES: [Case; 8] = [
-    read("sequential-1m", Order::Sequential, 1 << 20, 1, 0.90),
-    read("sequential-128k", Order::Sequential, 128 << 10, 1, 0.52),
-    read("random-4k-1", Order::Random, 4 << 10, 1, 0.40),
-    read("random-4k-8", Order::Random, 4 << 10, 8, 0.53),
+pub const CASES: [Case; 24] = [
+    read(
+        "sequential-1m",
+        Order::Sequential,
+        1 << 20,
+        1,
+        Target::ratio(0.92),
+    ),
+    read(
+        "sequential-128k",
+        Order::Sequential,
+        128 << 10,
+        1,
+        Target::ratio(0.65),
+    ),
+    read(
+        "random-4k-1",
+        Order::Random,
+        4 << 10,
+        1,
+        Target::ratio(0.50),
+    ),
+    read(
+        "random-4k-8",
+        Order::Random,
+        4 << 10,
+        8,
+        Target::ratio(0.65).and_p99(2.0),
+    ),
+    pass(
+        "cached-first",
+        LONG,
+        By::Reader("forward"),
+        Beside::SingleProcess,
+        Target::ratio(0.8),
+    ),
+    pass(
+        "cached-second",
+        LONG,
+        By::Reader("again"),
+        Beside::SingleProcess,
+        Target::ratio(0.9),
+    ),
+    pass(
+        "slow-10ms-1",
+        LONG.taking(10, 1),
+        By::Reader("forward"),
+        first(16),
+        Target::rate(70.0).and_ratio(7.0),
+    ),
+    pass(
+        "slow-10ms-16",
+        LONG.taking(10, 16),
+        By::Reader("forward"),
+        first(16),
+        Target::rate(600.0),
+    ),
+    pass(
+        "slow-100ms-16",
+        LONG.taking(100, 16),
+        By::Reader("forward"),
+        first(4),
+        Target::rate(100.0),
+    ),
+    hidden("slow-cp", FILE, By::Cp),
+    hidden("slow-cat", FILE, By::Cat),
+    hidden("slow-tar", FILES, By::Tar),
+    hidden("slow-video", FILE, By::Reader("video")),
+    hidden("slow-pair", FILE, By::Reader("pair")),
+    hidden("slow-mapped", FILE, By::Mapped),
+    Case {
+        name: "first-byte",
+        work: Work::Start,
+        target: Target::NONE,
+    },
+    name("commit-1k", Tree::at_once("1k"), Step::Make),
+    name("commit-100k", Tree::at_once("100k"), Step::Make),
+    name("readdir", Tree::at_once("100k"), Step::List),
+    name("stat", Tree::at_once("100k"), Step::Stat),
     copy(
         "materialize-tree",
         Copying::through_mount(Tree::MIXED, Counted::Mebibytes),
@@ -89,7 +212,13 @@ pub const CASES: [Case; 8] = [
     ),
 ];
 
-const fn read(name: &'static str, order: Order, block: u64, readers: usize, target: f64) -> Case {
+const fn read(
+    name: &'static str,
+    order: Order,
+    block: u64,
+    readers: usize,
+    target: Target,
+) -> Case {
     let work = Work::Read(Reading {
         order,
         block,
@@ -98,7 +227,19 @@ const fn read(name: &'static str, order: Order, block: u64, readers: usize, targ
     Case { name, work, target }
 }
 
+const fn pass(name: &'static str, tree: Tree, by: By, beside: Beside, target: Target) -> Case {
+    let work = Work::Pass(Passing { tree, by, beside });
+    Case { name, work, target }
+}
+
+const fn name(name: &'static str, tree: Tree, step: Step) -> Case {
+    let work = Work::Name(Naming { tree, step });
+    let target = Target::NONE;
+    Case { name, work, target }
+}
+
 const fn copy(name: &'static str, copying: Copying, target: f64) -> Case {
     let work = Work::Copy(copying);
+    let target = Target::ratio(target);
     Case { name, work, target }
 }

@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use super::cost::Cost;
+use super::daemons::Caching;
 use super::hardware::available_memory;
 use super::measurement::{Measurement, Side};
 use super::stand::{Source, Stand, TreeServed};
@@ -23,6 +24,8 @@ pub struct Tree {
     pub milliseconds: u64,
     /// Reads that it lets itself be asked for at a time.
     pub concurrent: u32,
+    /// Of the daemon that serves it.
+    pub caching: Caching,
 }
 
 impl Tree {
@@ -33,18 +36,38 @@ impl Tree {
     /// 10,000 files of 4 KiB in 100 directories.
     pub const SMALL: Self = Self::at_once("small");
     /// One file of 16 MiB and 128 of 64 KiB.
-    pub const SLOW: Self = Self {
-        shape: "slow",
-        milliseconds: 10,
-        concurrent: 16,
-    };
+    pub const SLOW: Self = Self::at_once("slow").taking(10, 16);
 
-    const fn at_once(shape: &'static str) -> Self {
+    pub const fn at_once(shape: &'static str) -> Self {
         Self {
             shape,
             milliseconds: 0,
             concurrent: 1,
+            caching: Caching::Off,
         }
+    }
+
+    /// By a provider that takes so long for a read and works on so many at a time.
+    pub const fn taking(self, milliseconds: u64, concurrent: u32) -> Self {
+        Self {
+            milliseconds,
+            concurrent,
+            ..self
+        }
+    }
+
+    pub const fn cached(self) -> Self {
+        Self {
+            caching: Caching::Ahead,
+            ..self
+        }
+    }
+
+    /// MiB/s that its provider cannot exceed: as many of the longest requests as it works on at a
+    /// time, each answered after its time. None if it takes no time.
+    pub fn most(&self) -> Option<f64> {
+        let each = self.milliseconds as f64 / 1e3;
+        (each > 0.0).then(|| f64::from(self.concurrent) / each)
     }
 }
 
@@ -124,7 +147,7 @@ impl Copying {
     }
 
     fn copy(&self, stand: &mut Stand, side: Side) -> Outcome<Copy> {
-        let served = stand.serve_anew(self.tree)?;
+        let served = stand.serve_anew(Source::Tree(self.tree))?;
         let needed = 2 * served.bytes + SPARE_MEMORY;
         if available_memory()? < needed {
             let needed = needed >> 20;
@@ -132,7 +155,10 @@ impl Copying {
         }
         let folder = stand.scratch_folder("copy")?;
         let (from, command) = match side {
-            Side::Promise => (served.path.clone(), stand.fpctl("materialize")),
+            Side::Promise => (
+                served.path.clone(),
+                stand.fpctl(self.tree.caching, "materialize")?,
+            ),
             Side::Baseline => {
                 let from = match self.from {
                     From::Mount => served.path.clone(),
@@ -196,7 +222,7 @@ struct Copy {
     cost: Cost,
 }
 
-fn succeed(mut command: Command) -> Outcome {
+pub fn succeed(mut command: Command) -> Outcome {
     let output = command.stdin(Stdio::null()).output()?;
     if output.status.success() {
         return Ok(());

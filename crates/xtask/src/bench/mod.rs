@@ -1,23 +1,28 @@
 //! `cargo xtask bench`: what a promise costs beside the simplest way to the same bytes.
 //!
-//! Each case (`case.rs`) lets a baseline and a promise do the same work: read a file
-//! (`reading.rs`), copy a tree (`copying.rs`). Everything that serves is there for the whole run
-//! (`stand.rs`). In every round each case is measured on the one side and at once on the other, so
+//! Each case (`case.rs`) lets a baseline and a promise do the same work: read a file over and over
+//! (`reading.rs`) or once (`passing.rs`), copy a tree (`copying.rs`), handle names (`naming.rs`),
+//! start (`starting.rs`). Everything that serves is there for the whole run (`stand.rs`). In every round each case is measured on the one side and at once on the other, so
 //! that whatever else the machine does meets both. What counts is the median over the rounds of
 //! the two rates' quotient; bare rates of a shared machine mean little.
 
 mod case;
 mod copying;
 mod cost;
+mod daemons;
 mod hardware;
 mod measurement;
+mod naming;
+mod passing;
 mod process;
 mod programs;
 mod reading;
 mod report;
 mod scratch;
 mod stand;
+mod starting;
 mod statistics;
+mod target;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -34,17 +39,17 @@ use stand::Stand;
 /// `--assert` refuses to judge by fewer rounds.
 const ROUNDS_TO_ASSERT: usize = 7;
 
-/// Measure promises beside their baselines: reads beside a single-process file system, copies
-/// beside cp.
+/// Measure promises beside their baselines: reads beside a single-process file system or a daemon
+/// without prefetching, copies beside cp, names beside a tmpfs.
 #[derive(Debug, Args)]
 pub struct Bench {
-    /// Measure only the cases whose name begins so (sequential-1m, sequential-128k, random-4k-1,
-    /// random-4k-8, materialize-tree, materialize-1g, materialize-slow, materialize-small).
+    /// Measure only the cases whose name begins so, of sequential, random, cached, slow,
+    /// first-byte, commit, readdir, stat and materialize; docs/performance.md has them all.
     name: Option<String>,
     /// How often each case is measured on each side.
     #[arg(long, default_value_t = ROUNDS_TO_ASSERT, value_name = "N")]
     rounds: usize,
-    /// How long one measurement of reads takes; a copy takes as long as it takes.
+    /// How long one measurement of reads takes; other work takes as long as it takes.
     #[arg(long, default_value_t = 1000, value_name = "MS")]
     milliseconds: u64,
     /// Write the figures as JSON to this file.
@@ -53,7 +58,7 @@ pub struct Bench {
     /// Show how the figures differ from an earlier --json file.
     #[arg(long, value_name = "OLD.json")]
     against: Option<PathBuf>,
-    /// Fail if a case is below its target.
+    /// Fail if a case misses its target.
     #[arg(long)]
     assert: bool,
 }

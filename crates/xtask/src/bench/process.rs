@@ -89,8 +89,18 @@ impl Process {
     /// Ends it and says so if it did not end well.
     pub fn end(mut self) -> Outcome {
         if self.talk.take().is_none() {
-            kill_process(Pid::from_child(&self.child), Signal::TERM)?;
+            return self.terminate();
         }
+        self.until_ended()
+    }
+
+    /// Ends it by SIGTERM, whatever it reads.
+    pub fn terminate(self) -> Outcome {
+        kill_process(Pid::from_child(&self.child), Signal::TERM)?;
+        self.until_ended()
+    }
+
+    fn until_ended(mut self) -> Outcome {
         let started = Instant::now();
         while started.elapsed() < PATIENCE {
             match self.child.try_wait()? {

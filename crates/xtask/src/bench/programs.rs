@@ -1,5 +1,6 @@
 //! Builds what is measured, in release, and lays it out where the ordinary user may run it.
 
+use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -13,12 +14,15 @@ use crate::stage::Stage;
 const DAEMON: &str = "fuse-promised";
 const BASELINE: &str = "bench-baseline";
 const READER: &str = "bench-reader";
+const NAMES: &str = "bench-names";
 const TREE: &str = "bench-tree";
 const FPCTL: &str = "fpctl";
 const PROVIDER: &str = "bench-provider";
+const MAPPED: &str = "bench-mapped";
 const LIBRARY: &str = "libfusepromise.so";
 /// The name a program asks the loader for.
 const SONAME: &str = "libfusepromise.so.1";
+const BUS_SERVICE: &str = "io.github.fuse_promise.Private1.service";
 
 /// The staged programs.
 pub struct Programs {
@@ -44,6 +48,7 @@ impl Programs {
         stage.add(&built)?;
         let release = built.first().and_then(|program| program.path.parent());
         stage_provider(release.ok_or("cargo built nothing")?, &stage.bin())?;
+        compile("mapped.c", &stage.bin().join(MAPPED), &[])?;
         Ok(Self { stage, machine })
     }
 
@@ -65,6 +70,14 @@ impl Programs {
 
     pub fn reader(&self) -> Command {
         self.command(READER)
+    }
+
+    pub fn names(&self) -> Command {
+        self.command(NAMES)
+    }
+
+    pub fn mapped(&self) -> Command {
+        self.command(MAPPED)
     }
 
     pub fn tree(&self) -> Command {
@@ -93,6 +106,14 @@ impl Programs {
         Ok(path)
     }
 
+    /// What makes a session bus start the daemon, written to a folder where it looks.
+    pub fn install_bus_service(&self, folder: &Path) -> Outcome {
+        let template = root().join(format!("dbus/{BUS_SERVICE}.in"));
+        let programs = self.stage.bin();
+        let text = fs::read_to_string(template)?.replace("@bindir@", &programs.to_string_lossy());
+        Ok(fs::write(folder.join(BUS_SERVICE), text)?)
+    }
+
     /// Has a folder removed at the end.
     pub fn remove_at_end(&mut self, folder: &Path) -> Outcome {
         self.machine.remove_at_end(folder)
@@ -101,15 +122,24 @@ impl Programs {
 
 /// Copies the library and compiles the provider against it and the public header.
 fn stage_provider(release: &Path, folder: &Path) -> Outcome {
-    fs::copy(release.join(LIBRARY), folder.join(SONAME))?;
+    let library = folder.join(SONAME);
+    fs::copy(release.join(LIBRARY), &library)?;
+    compile(
+        "provider.c",
+        &folder.join(PROVIDER),
+        &[library.as_os_str(), OsStr::new("-Wl,-rpath,$ORIGIN")],
+    )
+}
+
+/// Compiles a program of tests/bench.
+fn compile(source: &str, program: &Path, with: &[&OsStr]) -> Outcome {
     let mut compiler = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));
     compiler
         .args(["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-I"])
         .arg(root().join("include"))
-        .arg(root().join("tests/bench/provider.c"))
+        .arg(root().join("tests/bench").join(source))
         .arg("-o")
-        .arg(folder.join(PROVIDER))
-        .arg(folder.join(SONAME))
-        .arg("-Wl,-rpath,$ORIGIN");
+        .arg(program)
+        .args(with);
     must(&mut compiler)
 }

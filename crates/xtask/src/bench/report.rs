@@ -19,20 +19,26 @@ pub struct Report {
     cases: Vec<Measured>,
 }
 
-struct Measured {
-    case: Case,
+pub struct Measured {
+    pub case: Case,
     pairs: Vec<Pair>,
 }
 
 impl Measured {
     /// The median of the rounds' own ratios: each compares two measurements taken one after the
     /// other.
-    fn ratio(&self) -> Summary {
+    pub fn ratio(&self) -> Summary {
         Summary::of(self.pairs.iter().map(Pair::ratio))
     }
 
-    fn of(&self, side: Side, value: impl Fn(&Measurement) -> f64) -> Summary {
+    pub fn of(&self, side: Side, value: impl Fn(&Measurement) -> f64) -> Summary {
         Summary::of(self.pairs.iter().map(|pair| value(pair.side(side))))
+    }
+
+    /// The promise's 99th percentile as a multiple of the baseline's.
+    pub fn p99_ratio(&self) -> Option<f64> {
+        let p99 = |side| self.latency(side, |latency| latency.p99_microseconds);
+        Some(p99(Side::Promise)?.median / p99(Side::Baseline)?.median)
     }
 
     /// None where single operations are not timed.
@@ -43,12 +49,13 @@ impl Measured {
     }
 }
 
-const HEADINGS: [&str; 9] = [
+const HEADINGS: [&str; 10] = [
     "case",
     "baseline",
     "promise",
     "ratio",
     "target",
+    "at most",
     "p50 us",
     "p99 us",
     "cpu us each",
@@ -102,19 +109,10 @@ impl Report {
         fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()).into())
     }
 
-    /// A line for each case that is below its target.
+    /// A line for each target that was missed.
     pub fn below_target(&self) -> Vec<String> {
-        self.cases
-            .iter()
-            .map(|measured| (measured.case, measured.ratio().median))
-            .filter(|(case, ratio)| *ratio < case.target)
-            .map(|(case, ratio)| {
-                format!(
-                    "{}: {ratio:.3} of the baseline, target {:.2}",
-                    case.name, case.target
-                )
-            })
-            .collect()
+        let missed = |measured: &Measured| measured.case.target.missed(measured);
+        self.cases.iter().flat_map(missed).collect()
     }
 }
 
@@ -147,7 +145,11 @@ fn cells(measured: &Measured) -> Vec<String> {
         rate(Side::Baseline),
         rate(Side::Promise),
         format!("{:.2} ({:.2}-{:.2})", ratio.median, ratio.least, ratio.most),
-        format!("{:.2}", measured.case.target),
+        measured.case.target.to_string(),
+        measured
+            .case
+            .most()
+            .map_or("-".to_owned(), |most| format!("{most:.0} {unit}")),
         latency(|latency| latency.p50_microseconds),
         latency(|latency| latency.p99_microseconds),
         cost(|now| now.cpu_microseconds),
@@ -182,10 +184,15 @@ fn case_json(measured: &Measured) -> Value {
             "p99_microseconds": latency(|latency| latency.p99_microseconds),
         })
     };
+    let target = measured.case.target;
     json!({
         "name": measured.case.name,
         "unit": measured.case.unit(),
-        "target": measured.case.target,
+        "target": target.ratio,
+        "target_rate": target.rate,
+        "target_p99_ratio": target.p99,
+        "p99_ratio": measured.p99_ratio(),
+        "at_most": measured.case.most(),
         "ratio": summary_json(measured.ratio()),
         "baseline": side(Side::Baseline),
         "promise": side(Side::Promise),

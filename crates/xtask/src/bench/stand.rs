@@ -1,5 +1,6 @@
-//! What serves while cases are measured: the baseline's file system, the daemon, its providers,
-//! and a folder in memory for copies. It is there for the whole run; who serves nothing sleeps.
+//! What serves while cases are measured: the baseline's file systems, the daemons, their
+//! providers, and a folder in memory for copies. It is there for the whole run; who serves nothing
+//! sleeps.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,38 +8,81 @@ use std::process::Command;
 use super::case::Case;
 use super::copying::Tree;
 use super::cost::Cost;
+use super::daemons::{Caching, Daemons};
 use super::process::Process;
 use super::programs::Programs;
 use super::scratch::Scratch;
+use super::starting::Bus;
 use crate::Outcome;
 
-/// The file that is read. It stays in the processor's cache on purpose: the question is what the
-/// way costs, and a provider's copy out of slow memory would be counted as part of it.
+/// The file that is read over and over. It stays in the processor's cache on purpose: the question
+/// is what the way costs, and a provider's copy out of slow memory would be counted as part of it.
 const FILE_SIZE: u64 = 8 << 20;
+/// The file of passes through the page cache.
+const PASS_SIZE: u64 = 256 << 20;
 
 /// Something that is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
-    /// One file by a process with a mount of its own (tests/bench/baseline.rs).
+    /// Files by a process with a mount of its own (tests/bench/baseline.rs), with direct I/O.
     SingleProcess,
-    /// The same file promised by a provider in C that has it in memory (tests/bench/provider.c).
+    /// The same through the kernel's page cache.
+    KeepCache,
+    /// A file promised by a provider in C that has it in memory (tests/bench/provider.c).
     Memory,
     /// A promised tree (tests/bench/tree.rs).
     Tree(Tree),
 }
 
-/// A tree that was published just now.
+impl Source {
+    /// The daemon it is served through.
+    fn caching(self) -> Option<Caching> {
+        match self {
+            Self::SingleProcess | Self::KeepCache => None,
+            Self::Memory => Some(Caching::Off),
+            Self::Tree(tree) => Some(tree.caching),
+        }
+    }
+}
+
+/// What was published just now.
 pub struct TreeServed {
     pub files: u64,
     pub bytes: u64,
+    /// To build and commit it.
+    pub seconds: f64,
+    /// A tree's own folder, or a single process's file.
     pub path: PathBuf,
+}
+
+impl TreeServed {
+    /// `FILES BYTES NANOSECONDS PATH`, as the serving programs tell it.
+    fn told(line: &str) -> Outcome<Self> {
+        let mut words = line.splitn(4, ' ');
+        let mut next = || words.next().ok_or("what is served was not told whole");
+        Ok(Self {
+            files: next()?.parse()?,
+            bytes: next()?.parse()?,
+            seconds: next()?.parse::<f64>()? / 1e9,
+            path: PathBuf::from(next()?),
+        })
+    }
+
+    /// The first one, of a tree without directories.
+    pub fn file(&self, source: Source) -> PathBuf {
+        match source {
+            Source::Tree(_) => self.path.join("file-0"),
+            _ => self.path.clone(),
+        }
+    }
 }
 
 pub struct Stand {
     milliseconds: u64,
     served: Vec<Served>,
-    daemon: Option<Process>,
-    runtime_dir: PathBuf,
+    daemons: Daemons,
+    /// Started by the first case that needs it.
+    bus: Option<Bus>,
     scratch: Scratch,
     /// Its end undoes what the run changed on the machine, so it comes last.
     programs: Programs,
@@ -47,23 +91,19 @@ pub struct Stand {
 struct Served {
     source: Source,
     process: Process,
-    /// What a reader opens; of a tree, each publication has its own.
+    /// What a reader opens, if it is always the same.
     file: Option<PathBuf>,
 }
 
 impl Stand {
     /// Serves what the cases need. Each measurement of reads takes `milliseconds`.
     pub fn start(mut programs: Programs, cases: &[Case], milliseconds: u64) -> Outcome<Self> {
-        let runtime_dir = programs.private_folder("session")?;
         let scratch = Scratch::create(&mut programs)?;
-        let mut daemon = programs.daemon();
-        in_session(&mut daemon, &runtime_dir);
-        let daemon = Process::start_daemon(daemon, programs.stage(), &runtime_dir)?;
         let mut stand = Self {
             milliseconds,
             served: Vec::new(),
-            daemon: Some(daemon),
-            runtime_dir,
+            daemons: Daemons::default(),
+            bus: None,
             scratch,
             programs,
         };
@@ -76,32 +116,17 @@ impl Stand {
         Ok(stand)
     }
 
-    fn serve(&self, source: Source) -> Outcome<Served> {
-        let mut command = match source {
-            Source::SingleProcess => {
-                let mut command = self.programs.baseline();
-                command.arg(self.programs.private_folder("baseline")?);
-                command.arg(FILE_SIZE.to_string());
-                command
-            }
-            Source::Memory => {
-                let mut command = self.programs.provider();
-                command.arg(FILE_SIZE.to_string());
-                command
-            }
-            Source::Tree(tree) => {
-                let mut command = self.programs.tree();
-                command.args(["serve", tree.shape]);
-                command.arg(tree.milliseconds.to_string());
-                command.arg(tree.concurrent.to_string());
-                command
-            }
-        };
-        in_session(&mut command, &self.runtime_dir);
+    fn serve(&mut self, source: Source) -> Outcome<Served> {
+        let mut command = self.serving(source)?;
+        if let Some(caching) = source.caching() {
+            self.daemons.start(&self.programs, caching)?;
+            self.daemons.attach(&mut command, caching)?;
+        }
         let mut process = Process::start(command)?;
         let file = match source {
-            Source::Tree(_) => None,
-            Source::SingleProcess | Source::Memory => Some(PathBuf::from(process.line()?)),
+            Source::Memory => Some(PathBuf::from(process.line()?)),
+            Source::SingleProcess => Some(TreeServed::told(&process.ask("again")?)?.path),
+            Source::KeepCache | Source::Tree(_) => None,
         };
         Ok(Served {
             source,
@@ -110,8 +135,44 @@ impl Stand {
         })
     }
 
+    fn serving(&self, source: Source) -> Outcome<Command> {
+        let programs = &self.programs;
+        Ok(match source {
+            Source::SingleProcess | Source::KeepCache => {
+                let (folder, size, mode) = match source {
+                    Source::KeepCache => ("baseline-keep", PASS_SIZE, "keep-cache"),
+                    _ => ("baseline", FILE_SIZE, "direct"),
+                };
+                let mut command = programs.baseline();
+                command.arg(programs.private_folder(folder)?);
+                command.args([&size.to_string(), mode]);
+                command
+            }
+            Source::Memory => {
+                let mut command = programs.provider();
+                command.arg(FILE_SIZE.to_string());
+                command
+            }
+            Source::Tree(tree) => {
+                let mut command = programs.tree();
+                command.args(["serve", tree.shape]);
+                command.arg(tree.milliseconds.to_string());
+                command.arg(tree.concurrent.to_string());
+                command
+            }
+        })
+    }
+
     pub fn programs(&self) -> &Programs {
         &self.programs
+    }
+
+    /// A session with a bus and no daemon.
+    pub fn bus(&mut self) -> Outcome<&Bus> {
+        if self.bus.is_none() {
+            self.bus = Some(Bus::start(&self.programs)?);
+        }
+        self.bus.as_ref().ok_or_else(|| "no bus".into())
     }
 
     pub fn scratch(&self) -> &Path {
@@ -127,12 +188,12 @@ impl Stand {
         self.milliseconds
     }
 
-    /// fpctl in the daemon's session.
-    pub fn fpctl(&self, verb: &str) -> Command {
+    /// fpctl in a daemon's session.
+    pub fn fpctl(&self, caching: Caching, verb: &str) -> Outcome<Command> {
         let mut command = self.programs.fpctl();
-        in_session(&mut command, &self.runtime_dir);
+        self.daemons.attach(&mut command, caching)?;
         command.arg(verb);
-        command
+        Ok(command)
     }
 
     /// What a reader opens.
@@ -142,33 +203,20 @@ impl Stand {
         file.ok_or_else(|| format!("{source:?} is no file").into())
     }
 
-    /// Publishes a tree again, as one that nobody has touched; the one before goes.
-    pub fn serve_anew(&mut self, tree: Tree) -> Outcome<TreeServed> {
-        let source = Source::Tree(tree);
+    /// Publishes something again, as what nobody has touched; what was there before goes.
+    pub fn serve_anew(&mut self, source: Source) -> Outcome<TreeServed> {
         let mut all = self.served.iter_mut();
         let served = all.find(|served| served.source == source);
-        let served = served.ok_or("the tree is not served")?;
-        let answer = served.process.ask("again")?;
-        let mut words = answer.splitn(3, ' ');
-        let mut next = || words.next().ok_or("the tree was not told whole");
-        Ok(TreeServed {
-            files: next()?.parse()?,
-            bytes: next()?.parse()?,
-            path: PathBuf::from(next()?),
-        })
+        let served = served.ok_or_else(|| format!("{source:?} is not served"))?;
+        TreeServed::told(&served.process.ask("again")?)
     }
 
     /// What the processes that serve the source have spent so far.
     pub fn cost(&self, source: Source) -> Outcome<Cost> {
-        let of_it = |served: &&Served| served.source == source;
-        let mut ids: Vec<u32> = self
-            .served
-            .iter()
-            .filter(of_it)
-            .map(|served| served.process.id())
-            .collect();
-        if source != Source::SingleProcess {
-            ids.extend(self.daemon.iter().map(Process::id));
+        let of_it = self.served.iter().filter(|served| served.source == source);
+        let mut ids: Vec<u32> = of_it.map(|served| served.process.id()).collect();
+        if let Some(caching) = source.caching() {
+            ids.push(self.daemons.id(caching)?);
         }
         Cost::sample(&ids)
     }
@@ -178,12 +226,7 @@ impl Stand {
         for served in std::mem::take(&mut self.served) {
             served.process.end()?;
         }
-        self.daemon.take().map_or(Ok(()), Process::end)
+        self.bus.take().map_or(Ok(()), Bus::stop)?;
+        std::mem::take(&mut self.daemons).stop()
     }
-}
-
-fn in_session(command: &mut Command, runtime_dir: &Path) {
-    command
-        .env("XDG_RUNTIME_DIR", runtime_dir)
-        .env_remove("DBUS_SESSION_BUS_ADDRESS");
 }
