@@ -9,7 +9,7 @@ use fuse_promise_core::ids::PromiseNumber;
 use fuse_promise_core::status::Status;
 use fuse_promise_engine::{ProviderConfig, ReadReply, ReadRequest};
 use fuse_promise_wire::{Direction, Put, ReadFrame, RingPutter, ToDaemon, ToProvider};
-use support::{FakeProvider, HANG, Rig, bytes, node};
+use support::{FakeProvider, HANG, Reader, Rig, bytes, node};
 
 /// A reader whose answer keeps the pump busy until it is let go.
 struct Slow {
@@ -84,24 +84,34 @@ fn put_answer(ring: &mut RingPutter, provider: &FakeProvider, read: &ReadFrame) 
     ring.put(&done.encode())
 }
 
-#[test]
-fn a_busy_pump_finds_answers_in_the_ring() {
-    let rig = Rig::new();
-    let provider = provider_of_many(&rig);
-    let promise = rig.commit(&provider, &[("a", 1 << 20)]);
+/// Twenty reads, each answered into the ring of a pump that is awake.
+fn put_twenty(rig: &Rig, provider: &FakeProvider, promise: PromiseNumber) -> Vec<Reader> {
     let mut ring = provider.arena.putter(Direction::ToDaemon);
-    let go_on = occupy_pump(&rig, &provider, promise);
     let readers: Vec<_> = (1..=20)
         .map(|index| rig.read(node(promise, 1), index * 100, 100))
         .collect();
     for _ in &readers {
         let read = provider.asked();
-        assert_eq!(put_answer(&mut ring, &provider, &read), Put::Done);
+        assert_eq!(put_answer(&mut ring, provider, &read), Put::Done);
     }
-    go_on.send(()).unwrap();
-    for (index, reader) in (1..).zip(&readers) {
+    readers
+}
+
+fn assert_answered(readers: &[Reader]) {
+    for (index, reader) in (1..).zip(readers) {
         assert_eq!(reader.answer(), Ok(bytes(1, index * 100, 100)));
     }
+}
+
+#[test]
+fn a_busy_pump_finds_answers_in_the_ring() {
+    let rig = Rig::new();
+    let provider = provider_of_many(&rig);
+    let promise = rig.commit(&provider, &[("a", 1 << 20)]);
+    let go_on = occupy_pump(&rig, &provider, promise);
+    let readers = put_twenty(&rig, &provider, promise);
+    go_on.send(()).unwrap();
+    assert_answered(&readers);
     rig.assert_idle();
     // It sleeps by now or soon, and then answers come through the channel.
     let reader = rig.read(node(promise, 1), 0, 10);
@@ -181,18 +191,9 @@ fn what_a_provider_put_into_the_ring_before_it_went_still_counts() {
     let rig = Rig::new();
     let provider = provider_of_many(&rig);
     let promise = rig.commit(&provider, &[("a", 1 << 20)]);
-    let mut ring = provider.arena.putter(Direction::ToDaemon);
     let go_on = occupy_pump(&rig, &provider, promise);
-    let readers: Vec<_> = (1..=20)
-        .map(|index| rig.read(node(promise, 1), index * 100, 100))
-        .collect();
-    for _ in &readers {
-        let read = provider.asked();
-        assert_eq!(put_answer(&mut ring, &provider, &read), Put::Done);
-    }
+    let readers = put_twenty(&rig, &provider, promise);
     provider.channel.shutdown();
     go_on.send(()).unwrap();
-    for (index, reader) in (1..).zip(&readers) {
-        assert_eq!(reader.answer(), Ok(bytes(1, index * 100, 100)));
-    }
+    assert_answered(&readers);
 }

@@ -2,12 +2,10 @@
 
 use fuse_promise_core::{Row, Status};
 use fuse_promise_wire::arena::Arena;
-use fuse_promise_wire::channel::RECV_LEN;
-use fuse_promise_wire::{Channel, ReadFrame, RecvOutcome, SendOutcome, ToDaemon, ToProvider};
+use fuse_promise_wire::{Channel, ReadFrame, SendOutcome, ToDaemon, ToProvider};
 
 use super::GEOMETRY;
-use crate::readiness::readable_within;
-use crate::test_support::GUARD;
+use crate::test_support::next_of_library;
 
 pub(crate) struct FakeSession {
     pub(super) channel: Channel,
@@ -34,7 +32,7 @@ impl FakeSession {
     /// The status and the bytes of the next answer; `None` if the session is over.
     pub(crate) fn answer(&self) -> Option<(Status, Vec<u8>)> {
         loop {
-            match self.receive()? {
+            match next_of_library(&self.channel)? {
                 ToDaemon::Hello { .. } => {}
                 ToDaemon::Done {
                     request,
@@ -49,19 +47,6 @@ impl FakeSession {
                 ToDaemon::Alive { .. } => panic!("nobody said alive"),
                 ToDaemon::Bell => panic!("this daemon has no ring"),
             }
-        }
-    }
-
-    fn receive(&self) -> Option<ToDaemon> {
-        assert_eq!(
-            readable_within(&self.channel, GUARD),
-            Ok(true),
-            "nothing came"
-        );
-        match self.channel.recv(&mut [0; RECV_LEN]).unwrap() {
-            RecvOutcome::Frame(frame) => Some(ToDaemon::decode(&frame).unwrap()),
-            RecvOutcome::Closed => None,
-            other => panic!("{other:?}"),
         }
     }
 

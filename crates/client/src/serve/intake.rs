@@ -29,6 +29,13 @@ pub(super) type Packet = [u8; RECV_LEN];
 /// Frames from the ring after which the channel has a turn.
 const IN_A_ROW: u32 = 64;
 
+/// How a frame came.
+#[derive(Clone, Copy)]
+enum Way {
+    Channel,
+    Ring,
+}
+
 /// Both rings of the arena.
 struct Rings {
     requests: RingTaker,
@@ -110,8 +117,8 @@ impl Intake {
             self.early = None;
             return ControlFlow::Continue(Some(self.with_promise(early)));
         }
-        if let Some(frame) = self.take_from_ring(packet)? {
-            return self.carry_out(&frame);
+        if let Some((frame, way)) = self.take_awake(packet)? {
+            return self.carry_out(&frame, way);
         }
         let received = self.session.channel().recv_waiting(packet);
         if let Some(rings) = &mut self.rings {
@@ -122,7 +129,7 @@ impl Intake {
 
     /// The next frame that needs no waiting. From the moment on in which there is none, the daemon
     /// knows that this thread sleeps.
-    fn take_from_ring(&mut self, packet: &mut Packet) -> ControlFlow<End, Option<FrameBytes>> {
+    fn take_awake(&mut self, packet: &mut Packet) -> ControlFlow<End, Option<(FrameBytes, Way)>> {
         let Some(rings) = &mut self.rings else {
             return ControlFlow::Continue(None);
         };
@@ -133,15 +140,14 @@ impl Intake {
             // Anything but a frame shows again when this thread waits.
             if let Ok(RecvOutcome::Frame(frame)) = self.session.channel().recv(packet) {
                 rings.requests.wake();
-                self.note_from_channel(&frame);
-                return ControlFlow::Continue(Some(frame));
+                return ControlFlow::Continue(Some((frame, Way::Channel)));
             }
         }
         loop {
             match rings.requests.take() {
                 Ok(Some(frame)) => {
                     self.in_a_row += 1;
-                    return ControlFlow::Continue(Some(frame));
+                    return ControlFlow::Continue(Some((frame, Way::Ring)));
                 }
                 Ok(None) if rings.requests.sleep() => {
                     self.in_a_row = 0;
@@ -150,14 +156,6 @@ impl Intake {
                 Ok(None) => {}
                 Err(overfull) => return faulty(format!("the daemon {overfull}")),
             }
-        }
-    }
-
-    fn note_from_channel(&mut self, frame: &FrameBytes) {
-        if let Some(rings) = &mut self.rings
-            && let Ok(ToProvider::Read(_)) = ToProvider::decode(frame)
-        {
-            rings.from_channel += 1;
         }
     }
 
@@ -202,13 +200,15 @@ impl Intake {
             Ok(RecvOutcome::Closed) => return ControlFlow::Break(End::HungUp),
             Err(failure) => return faulty(failure.message),
         };
-        self.note_from_channel(&frame);
-        self.carry_out(&frame)
+        self.carry_out(&frame, Way::Channel)
     }
 
-    fn carry_out(&mut self, frame: &FrameBytes) -> ControlFlow<End, Option<TakenRead>> {
+    fn carry_out(&mut self, frame: &FrameBytes, way: Way) -> ControlFlow<End, Option<TakenRead>> {
         match ToProvider::decode(frame) {
             Ok(ToProvider::Read(frame)) => {
+                if let (Some(rings), Way::Channel) = (&mut self.rings, way) {
+                    rings.from_channel += 1;
+                }
                 let read = self.with_promise(frame);
                 if read.promise.is_some() || self.rings.is_none() || self.early.is_some() {
                     return ControlFlow::Continue(Some(read));

@@ -17,11 +17,22 @@ use fuse_promise_wire::{
 };
 use rustix::net::SendFlags;
 
+use crate::gate::Gate;
 use crate::handler::{ReadHandler, ReadRequest};
 use crate::registration::Registered;
 use crate::session::{End, Session};
 use crate::test_support::{GUARD, Handler};
 use rig::{Done, GEOMETRY, LARGE_SLOT, Rig, arena, hello};
+
+/// Fills the buffer with the lowest byte of the offset, behind a gate.
+fn gated(gate: &Arc<Gate>) -> impl ReadHandler + 'static {
+    let gate = Arc::clone(gate);
+    Handler(move |request: &ReadRequest<'_>, buffer: &mut [u8]| {
+        gate.pass();
+        buffer.fill(request.offset.to_le_bytes()[0]);
+        Ok(buffer.len())
+    })
+}
 
 fn assert_failed(done: &Done, status: Status) {
     assert_eq!((done.status, done.length), (Some(status), 0));

@@ -34,6 +34,7 @@ use crate::engine::Engine;
 use crate::expiry::check_not_expired;
 use crate::observe::EngineEvent;
 use crate::open::HeldOpen;
+use crate::session::LARGE_AHEAD;
 use copy::{Copying, Work};
 use job::Job;
 pub use job::{JobSnapshot, Progress};
@@ -61,10 +62,6 @@ pub struct MaterializeOptions {
     /// The call has no effect from this moment on; CLOCK_MONOTONIC in nanoseconds.
     pub expires: Option<u64>,
 }
-
-/// Large slots of a provider that a job leaves to other readers; a provider has
-/// seven more than the reads it runs at a time.
-const SLOTS_FOR_OTHERS: u32 = 7;
 
 impl Engine {
     /// Begins to copy a promised node, and all that is below it, into a directory.
@@ -201,6 +198,6 @@ fn check_last_word(options: &MaterializeOptions) -> Result<()> {
 /// Reads of one job under way at a time: as many as its provider can work on, and
 /// not so many that its other readers find no slot.
 fn window(reads_at_once: u32) -> usize {
-    let concurrent = reads_at_once.saturating_sub(SLOTS_FOR_OTHERS);
+    let concurrent = reads_at_once.saturating_sub(LARGE_AHEAD);
     concurrent.max(reads_at_once / 2).max(1) as usize
 }

@@ -38,8 +38,8 @@ pub(crate) use outcome::Counters;
 use outcome::{Outgoing, Placed, PlacedAhead, Refusal};
 pub(crate) use pump::Pump;
 pub use slot_answer::SlotAnswer;
-pub(crate) use slots::LARGE_LEN;
 use slots::Slots;
+pub(crate) use slots::{LARGE_AHEAD, LARGE_LEN};
 use traffic::{Link, Traffic};
 
 /// Who registers a provider, as the transport vouches for it.

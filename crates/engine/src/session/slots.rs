@@ -11,7 +11,7 @@ use fuse_promise_wire::{Arena, Geometry, Slot};
 /// requests are then already in its channel when it finishes one, which saves a
 /// wake-up of the daemon per read. Seven more let eight readers of a provider
 /// that reads one at a time wait in the channel instead of in the queue.
-const LARGE_AHEAD: u32 = 7;
+pub(crate) const LARGE_AHEAD: u32 = 7;
 /// Small slots cost the pages that were touched, often one, so there are more of
 /// them: one for each of as many readers as a desktop has cores.
 const SMALL_AHEAD: u32 = 15;

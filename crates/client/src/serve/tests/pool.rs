@@ -3,26 +3,11 @@
 use fuse_promise_wire::arena::Arena;
 
 use super::*;
-use crate::gate::Gate;
-
-/// Fills the buffer with the last byte of the offset, behind a gate.
-fn gated(gate: &Arc<Gate>) -> impl ReadHandler + 'static {
-    let gate = Arc::clone(gate);
-    Handler(move |request: &ReadRequest<'_>, buffer: &mut [u8]| {
-        gate.pass();
-        buffer.fill(request.offset.to_le_bytes()[0]);
-        Ok(buffer.len())
-    })
-}
 
 impl Rig {
     /// Sends a read into a slot of its own.
     fn ask(&self, row: u32, slot: u32) {
-        self.send(ToProvider::Read(ReadFrame {
-            slot,
-            offset: slot.into(),
-            ..self.frame(row)
-        }));
+        self.send(ToProvider::Read(self.for_slot(row, slot)));
     }
 
     /// Has so many calls run at a time, and opens the gate.

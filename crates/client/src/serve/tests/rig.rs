@@ -7,18 +7,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use fuse_promise_core::image::{ImageView, TreeBuilder};
 use fuse_promise_core::{NodeAttr, PathRule, ProviderNumber, Status, Token};
 use fuse_promise_wire::arena::Arena;
-use fuse_promise_wire::channel::RECV_LEN;
 use fuse_promise_wire::{
-    Channel, Geometry, PROTOCOL_VERSION, ReadFrame, RecvOutcome, SendOutcome, SessionEvent,
-    ToDaemon, ToProvider,
+    Channel, Geometry, PROTOCOL_VERSION, ReadFrame, SendOutcome, SessionEvent, ToDaemon, ToProvider,
 };
 
 use crate::handler::ReadHandler;
 use crate::image::PromiseImage;
-use crate::readiness::readable_within;
 use crate::registration::Registered;
 use crate::session::{End, Session};
-use crate::test_support::GUARD;
+use crate::test_support::{GUARD, next_of_library};
 
 pub(super) const GEOMETRY: Geometry = Geometry {
     small_len: 64 << 10,
@@ -94,16 +91,7 @@ impl Rig {
 
     /// What the library sends next; `None` when it has closed the channel.
     pub(super) fn receive(&self) -> Option<ToDaemon> {
-        assert_eq!(
-            readable_within(&self.channel, GUARD),
-            Ok(true),
-            "nothing came"
-        );
-        match self.channel.recv(&mut [0; RECV_LEN]).unwrap() {
-            RecvOutcome::Frame(frame) => Some(ToDaemon::decode(&frame).unwrap()),
-            RecvOutcome::Closed => None,
-            other => panic!("{other:?}"),
-        }
+        next_of_library(&self.channel)
     }
 
     /// Publishes `dir/file` and `other` as promise number 5 and returns the row of `dir/file`.
@@ -146,6 +134,15 @@ impl Rig {
             slot_offset: 0,
             pid: 0,
             tid: 0,
+        }
+    }
+
+    /// A read with a slot, and an offset that tells the slot.
+    pub(super) fn for_slot(&self, row: u32, slot: u32) -> ReadFrame {
+        ReadFrame {
+            slot,
+            offset: slot.into(),
+            ..self.frame(row)
         }
     }
 

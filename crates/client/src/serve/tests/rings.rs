@@ -5,26 +5,7 @@ use fuse_promise_core::{NodeAttr, PathRule};
 use fuse_promise_wire::{Direction, Put, RingPutter, ToDaemon};
 
 use super::*;
-use crate::gate::Gate;
 use crate::image::PromiseImage;
-
-/// Answers with the first byte of the slot's number, behind a gate.
-fn gated(gate: &Arc<Gate>) -> impl ReadHandler + 'static {
-    let gate = Arc::clone(gate);
-    Handler(move |request: &ReadRequest<'_>, buffer: &mut [u8]| {
-        gate.pass();
-        buffer.fill(request.offset.to_le_bytes()[0]);
-        Ok(buffer.len())
-    })
-}
-
-fn into_slot(rig: &Rig, row: u32, slot: u32) -> ReadFrame {
-    ReadFrame {
-        slot,
-        offset: slot.into(),
-        ..rig.frame(row)
-    }
-}
 
 fn put(ring: &mut RingPutter, read: ReadFrame) -> Put {
     ring.put(&ToProvider::Read(read).encode())
@@ -36,10 +17,10 @@ fn a_thread_that_is_busy_finds_the_next_reads_in_the_ring() {
     let rig = Rig::new(gated(&gate));
     let row = rig.commit();
     let mut ring = rig.arena.putter(Direction::ToProvider);
-    rig.send(ToProvider::Read(into_slot(&rig, row, 0)));
+    rig.send(ToProvider::Read(rig.for_slot(row, 0)));
     gate.await_inside(1);
     for slot in 1..8 {
-        assert_eq!(put(&mut ring, into_slot(&rig, row, slot)), Put::Done);
+        assert_eq!(put(&mut ring, rig.for_slot(row, slot)), Put::Done);
     }
     gate.let_go(usize::MAX);
     for slot in 0..8 {
@@ -55,7 +36,7 @@ fn a_thread_that_waits_wants_its_reads_in_the_channel() {
     let row = rig.commit();
     let mut ring = rig.arena.putter(Direction::ToProvider);
     for slot in 0..8 {
-        let read = into_slot(&rig, row, slot);
+        let read = rig.for_slot(row, slot);
         let frame = ToProvider::Read(read).encode();
         // It falls asleep at a moment of its own choice; what it does not get by the ring it
         // must get by the channel, and a bell counts as much as a frame.
@@ -76,14 +57,14 @@ fn reads_that_were_sent_before_it_woke_come_first() {
     let mut ring = rig.arena.putter(Direction::ToProvider);
     let mut sent = Vec::new();
     for slot in 0..4 {
-        let read = into_slot(&rig, row, slot);
+        let read = rig.for_slot(row, slot);
         ring.note_elsewhere();
         rig.send(ToProvider::Read(read));
         sent.push(read.request);
     }
     gate.await_inside(1);
     for slot in 4..8 {
-        let read = into_slot(&rig, row, slot);
+        let read = rig.for_slot(row, slot);
         assert_eq!(put(&mut ring, read), Put::Done);
         sent.push(read.request);
     }
@@ -98,7 +79,7 @@ fn a_promise_is_known_before_a_read_of_it_that_came_by_the_ring() {
     let rig = Rig::new(gated(&gate));
     let row = rig.commit();
     let mut ring = rig.arena.putter(Direction::ToProvider);
-    rig.send(ToProvider::Read(into_slot(&rig, row, 0)));
+    rig.send(ToProvider::Read(rig.for_slot(row, 0)));
     gate.await_inside(1);
     let mut tree = TreeBuilder::new(PathRule::Utf8);
     let attr = NodeAttr {
@@ -113,11 +94,11 @@ fn a_promise_is_known_before_a_read_of_it_that_came_by_the_ring() {
     rig.commit_image(&Arc::new(PromiseImage::Heap(bytes)), 6);
     let of_new = ReadFrame {
         promise: 6,
-        ..into_slot(&rig, new.0, 1)
+        ..rig.for_slot(new.0, 1)
     };
     let of_nobody = ReadFrame {
         promise: 99,
-        ..into_slot(&rig, new.0, 2)
+        ..rig.for_slot(new.0, 2)
     };
     for read in [of_new, of_nobody] {
         assert_eq!(put(&mut ring, read), Put::Done);
@@ -134,7 +115,7 @@ fn a_daemon_that_is_awake_finds_the_answers_in_the_ring() {
     let row = rig.commit();
     let mut answers = rig.arena.taker(Direction::ToDaemon);
     answers.wake();
-    rig.send(ToProvider::Read(into_slot(&rig, row, 3)));
+    rig.send(ToProvider::Read(rig.for_slot(row, 3)));
     let answer = loop {
         if let Some(frame) = answers.take().unwrap() {
             break ToDaemon::decode(&frame).unwrap();
@@ -146,7 +127,7 @@ fn a_daemon_that_is_awake_finds_the_answers_in_the_ring() {
         "{answer:?}"
     );
     assert!(answers.sleep());
-    rig.send(ToProvider::Read(into_slot(&rig, row, 3)));
+    rig.send(ToProvider::Read(rig.for_slot(row, 3)));
     assert_eq!(rig.done().1.length, 16);
 }
 
@@ -156,11 +137,11 @@ fn frames_of_the_channel_have_their_turn_beside_those_of_the_ring() {
     let rig = Rig::new(gated(&gate));
     let row = rig.commit();
     let mut ring = rig.arena.putter(Direction::ToProvider);
-    rig.send(ToProvider::Read(into_slot(&rig, row, 0)));
+    rig.send(ToProvider::Read(rig.for_slot(row, 0)));
     gate.await_inside(1);
     rig.send(ToProvider::Cancel { request: 77 });
     for _ in 0..100 {
-        assert_eq!(put(&mut ring, into_slot(&rig, row, 0)), Put::Done);
+        assert_eq!(put(&mut ring, rig.for_slot(row, 0)), Put::Done);
     }
     gate.let_go(99);
     for _ in 0..99 {
@@ -175,7 +156,7 @@ fn a_ring_that_cannot_be_ends_the_session() {
     let gate = Arc::default();
     let rig = Rig::new(gated(&gate));
     let row = rig.commit();
-    rig.send(ToProvider::Read(into_slot(&rig, row, 0)));
+    rig.send(ToProvider::Read(rig.for_slot(row, 0)));
     gate.await_inside(1);
     let mut ring = rig.arena.putter(Direction::ToProvider);
     ring.put(&[0xff; 64]);
