@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
@@ -249,10 +249,37 @@ pub fn of_session(folder: &Path) -> Vec<u32> {
         .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
         .filter(|pid| *pid != own)
         .filter(|pid| {
-            std::fs::read(format!("/proc/{pid}/environ"))
-                .is_ok_and(|environ| environ.windows(needle.len()).any(|w| w == needle))
+            environment_of(*pid)
+                .windows(needle.len())
+                .any(|w| w == needle)
         })
         .collect()
+}
+
+/// The environment a process was started with; empty for one that has ended,
+/// is the kernel's own or may not be looked at.
+fn environment_of(pid: u32) -> Vec<u8> {
+    /// An `execve` out of a mount that does not answer can last.
+    const PATIENCE: Duration = Duration::from_millis(500);
+    let read = || std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let began = Instant::now();
+    while read().is_empty() && is_in_execve(pid) && began.elapsed() < PATIENCE {
+        std::thread::yield_now();
+    }
+    // Again, for the `execve` that ended between the two looks.
+    read()
+}
+
+/// Whether a process has a program but, as yet, no place for an environment: in the middle of
+/// `execve` the new address space is there before its strings are.
+fn is_in_execve(pid: u32) -> bool {
+    /// Field 50 of proc_pid_stat(5), counted from behind the name, which is field 2.
+    const ENV_START: usize = 50 - 3;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let env_start = stat
+        .rsplit_once(") ")
+        .and_then(|(_, fields)| fields.split_ascii_whitespace().nth(ENV_START));
+    env_start == Some("0") && std::fs::read_link(format!("/proc/{pid}/exe")).is_ok()
 }
 
 /// One line about a process: what it is and what it is doing.
