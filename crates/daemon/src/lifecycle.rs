@@ -110,7 +110,6 @@ async fn serve(options: Options, runtime_dir: RuntimeDir, listener: UnixListener
 
 fn engine_options(options: &Options, runtime_dir: &RuntimeDir) -> EngineOptions {
     EngineOptions {
-        runtime_dir: runtime_dir.clone(),
         cache_policy: options.cache,
         read_timeout: options.read_timeout,
         linger: options.linger,
@@ -119,6 +118,7 @@ fn engine_options(options: &Options, runtime_dir: &RuntimeDir) -> EngineOptions 
         cache_size: options.cache_size,
         cache_dir: options.cache_dir.clone(),
         readahead: options.readahead,
+        ..EngineOptions::new(runtime_dir.clone())
     }
 }
 

@@ -5,6 +5,11 @@ use std::time::Duration;
 
 use fuse_promise_core::words::CachePolicy;
 use fuse_promise_wire::RuntimeDir;
+use fuse_promise_wire::busy_poll::longest_here;
+
+/// How long to look for the answer to a lone reader: about what a wake-up of the pump and its two
+/// switches cost, so that a look in vain costs no more than what it would have saved.
+const ANSWER_POLL: Duration = Duration::from_micros(50);
 
 /// Settings of an [`Engine`](crate::Engine); they do not change while it runs.
 #[derive(Debug, Clone)]
@@ -15,6 +20,8 @@ pub struct EngineOptions {
     pub cache_policy: CachePolicy,
     /// How long a provider may show no sign of life while it owes an answer.
     pub read_timeout: Duration,
+    /// How long the thread that asks for a lone reader looks for the answer itself; 0 for never.
+    pub answer_poll: Duration,
     /// How long promises stay listed after their provider vanished.
     pub linger: Duration,
     /// How long they stay when all their files were materialized.
@@ -38,6 +45,7 @@ impl EngineOptions {
             runtime_dir,
             cache_policy: CachePolicy::NoCache,
             read_timeout: Duration::from_secs(30),
+            answer_poll: longest_here(ANSWER_POLL),
             linger: Duration::from_secs(300),
             linger_materialized: Duration::from_secs(3600),
             materialize_memory: 64 << 20,

@@ -35,6 +35,12 @@ pub trait ReadReply: Send {
     /// No bytes, and why.
     fn error(self: Box<Self>, status: Status);
 
+    /// The content ends at `end`, before the last byte asked for, and no bytes are at hand.
+    fn ended(self: Box<Self>, end: u64) {
+        let _ = end;
+        self.error(Status::Io);
+    }
+
     /// The bytes where they lie. A reader that keeps the answer keeps its slot;
     /// others are done with it when this returns.
     fn answer(self: Box<Self>, answer: SlotAnswer) {
@@ -42,24 +48,50 @@ pub trait ReadReply: Send {
     }
 }
 
+/// A read that somebody has to answer.
+pub(crate) struct PlannedRead {
+    pub(crate) request: ReadRequest,
+    pub(crate) promise: Arc<Promise>,
+    pub(crate) row: Row,
+    pub(crate) reply: Box<dyn ReadReply>,
+}
+
 impl Engine {
     /// Answers a read, now or later, from whichever thread knows the answer.
     /// Never waits.
     pub fn read(self: &Arc<Self>, request: ReadRequest, reply: Box<dyn ReadReply>) {
-        let (promise, row) = match self.find(request.inode) {
-            Ok(found) => found,
-            Err(_) => return reply.error(Status::NotFound),
+        if let Some(planned) = self.plan_read(request, reply) {
+            self.read_node(planned.request, planned.promise, planned.row, planned.reply);
+        }
+    }
+
+    /// Finds the node and caps the range; a read that needs no more is answered here.
+    pub(crate) fn plan_read(
+        &self,
+        request: ReadRequest,
+        reply: Box<dyn ReadReply>,
+    ) -> Option<PlannedRead> {
+        let Ok((promise, row)) = self.find(request.inode) else {
+            reply.error(Status::NotFound);
+            return None;
         };
         let Some(node) = promise.view().row(row) else {
-            return reply.error(Status::NotFound);
+            reply.error(Status::NotFound);
+            return None;
         };
         let wanted = request.length.min(LARGE_LEN);
         let length = range::clamp(request.offset, wanted, node.attr.size);
         if length == 0 {
-            return reply.data(&[]);
+            reply.data(&[]);
+            return None;
         }
         let request = ReadRequest { length, ..request };
-        self.read_node(request, promise, row, reply);
+        Some(PlannedRead {
+            request,
+            promise,
+            row,
+            reply,
+        })
     }
 
     /// Decides who answers a range that was capped already.
@@ -110,6 +142,18 @@ impl Engine {
         row: Row,
         reply: Box<dyn ReadReply>,
     ) {
+        self.ask_provider(request, promise, row, None, reply);
+    }
+
+    /// A reader who has waited elsewhere has its deadline from a tick of the past.
+    pub(crate) fn ask_provider(
+        &self,
+        request: ReadRequest,
+        promise: &Arc<Promise>,
+        row: Row,
+        since: Option<u64>,
+        reply: Box<dyn ReadReply>,
+    ) {
         if promise.has_lost_provider() {
             return reply.error(Status::ProviderGone);
         }
@@ -127,7 +171,11 @@ impl Engine {
             promise: Arc::clone(promise),
             cached,
         };
-        if let Err((waiter, failure)) = session.request(want, waiter) {
+        let placed = match since {
+            None => session.request(want, waiter),
+            Some(since) => session.request_since(want, waiter, since),
+        };
+        if let Err((waiter, failure)) = placed {
             refuse(waiter, &failure);
         }
     }

@@ -183,6 +183,40 @@ fn closing_the_file_calls_off_what_was_asked_ahead() {
 }
 
 #[test]
+fn a_read_that_joined_a_hung_prefetch_waits_for_one_deadline() {
+    let rig = rig_with(|options| options.readahead = 8 * MIB);
+    let with_timeout = |millis| ProviderConfig {
+        max_concurrent_reads: 8,
+        read_timeout: Some(std::time::Duration::from_millis(millis)),
+    };
+    let provider = rig.provider_with(with_timeout(1000));
+    let patient = rig.provider_with(with_timeout(1500));
+    let promise = rig.commit(&provider, &[("a", 64 * MIB)]);
+    let other = rig.commit(&patient, &[("b", MIB)]);
+    let (a, b) = (node(promise, 1), node(other, 1));
+    let [of_a, of_b] = [a, b].map(|inode| rig.engine.open(inode, false).unwrap().handle);
+    let mut offset = 0;
+    // Until the next read is part of a longer request that is owed.
+    while rig.engine.gauges().cache_joins == 0 {
+        let reader = rig.read_as(a, of_a, offset, 128 << 10);
+        if rig.engine.gauges().cache_joins > 0 {
+            let clock = rig.read_as(b, of_b, 0, 4096);
+            assert_eq!(reader.answer(), Err(Errno::TIMEDOUT.raw_os_error()));
+            assert!(clock.peek().is_none(), "half a deadline longer than one");
+            return;
+        }
+        let covers = |read: &ReadFrame| read.offset == offset;
+        let answer = provider.serve(&reader, |read| {
+            if covers(&read) {
+                provider.answer(&read);
+            }
+        });
+        answer.unwrap();
+        offset += 128 * KIB;
+    }
+}
+
+#[test]
 fn a_promise_that_is_held_whole_lives_without_its_provider() {
     let rig = rig();
     let provider = rig.provider();

@@ -152,6 +152,86 @@ fn what_is_under_way_while_it_is_taken_back_is_answered_and_not_kept() {
 }
 
 #[test]
+fn pages_of_a_file_with_an_owed_answer_wait_for_it_however_often_it_is_taken_back() {
+    let rig = rig();
+    let provider = rig.provider_with(ProviderConfig {
+        max_concurrent_reads: 2,
+        ..ProviderConfig::default()
+    });
+    let promise = rig.commit(&provider, &[("a", MIB)]);
+    let a = node(promise, 1);
+    let handle = rig.engine.open(a, false).unwrap().handle;
+    let take_back = || {
+        let (engine, token) = (&rig.engine, &provider.token);
+        let taken_back = engine.invalidate(provider.number, token, promise, None);
+        taken_back.unwrap();
+    };
+    let owed = rig.read_as(a, handle, 0, 8192);
+    let asked = provider.asked();
+    take_back();
+    take_back();
+    assert!(rig.told.try_recv().is_err(), "its pages are being filled");
+    provider.answer(&asked);
+    assert_eq!(owed.answer(), Ok(bytes(1, 0, 8192)));
+    let told = || rig.told.recv_timeout(support::HANG).unwrap();
+    assert_eq!(told(), Told::PagesStale(a));
+    rig.assert_idle();
+    // A read that is asked for alone is owed like any other.
+    let long = rig.read_as(a, handle, 0, 65536);
+    let asked = provider.asked();
+    let short = rig.read_as(a, handle, 0, 512);
+    provider.done(&asked, Status::Permission.code(), 0);
+    long.answer().unwrap_err();
+    let alone = provider.asked();
+    take_back();
+    assert!(
+        rig.told.try_recv().is_err(),
+        "told once for both, and not yet"
+    );
+    provider.answer(&alone);
+    assert_eq!(short.answer(), Ok(bytes(1, 0, 512)));
+    assert_eq!(told(), Told::PagesStale(a));
+    rig.assert_idle();
+    take_back();
+    assert_eq!(
+        rig.told.try_recv(),
+        Ok(Told::PagesStale(a)),
+        "nothing is owed"
+    );
+    assert!(rig.told.try_recv().is_err());
+}
+
+#[test]
+fn pages_of_a_file_that_ends_early_wait_for_its_owed_answers_too() {
+    let rig = rig();
+    let provider = rig.provider_with(ProviderConfig {
+        max_concurrent_reads: 2,
+        ..ProviderConfig::default()
+    });
+    let promise = rig.commit(&provider, &[("a", MIB), ("b", 100)]);
+    let (a, b) = (node(promise, 1), node(promise, 2));
+    let [of_a, of_b] = [a, b].map(|inode| rig.engine.open(inode, false).unwrap().handle);
+    let [beyond, before] = [8192, 0].map(|offset| rig.read_as(a, of_a, offset, 8192));
+    let asked = [provider.asked(), provider.asked()];
+    provider.answer_some(&asked[0], 0);
+    beyond.answer().unwrap_err();
+    rig.settle("in flight", |gauges| gauges.slots_in_use == 1);
+    // What the kernel is told of others does not wait behind it.
+    let probe = rig.read_as(b, of_b, 0, 100);
+    provider.answer(&provider.asked());
+    probe.answer().unwrap();
+    rig.settle("not kept", |gauges| gauges.cache_fetches == 1);
+    let (engine, token) = (&rig.engine, &provider.token);
+    let taken_back = engine.invalidate(provider.number, token, promise, Some(b"id of b"));
+    taken_back.unwrap();
+    assert_eq!(rig.told.try_recv(), Ok(Told::PagesStale(b)));
+    provider.answer(&asked[1]);
+    before.answer().unwrap();
+    let told = rig.told.recv_timeout(support::HANG).unwrap();
+    assert_eq!(told, Told::PagesStale(a));
+}
+
+#[test]
 fn a_promise_to_be_kept_is_kept_on_after_it_was_taken_back_and_outlives_a_flood() {
     let rig = rig_with(|options| options.cache_size = 4 * MIB);
     let provider = rig.provider();
@@ -226,6 +306,8 @@ fn no_read_fails_while_others_close_their_files_and_bytes_are_taken_back() {
             })
         });
         let ended = readers.map(|reader| reader.join());
+        // What was asked ahead may still be owed.
+        rig.assert_idle();
         // The provider's thread ends with its session.
         engine.unregister(number, &token).unwrap();
         assert!(ended.iter().all(Result::is_ok), "a read failed");

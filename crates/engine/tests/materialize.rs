@@ -14,8 +14,8 @@ use fuse_promise_core::status::Status;
 use fuse_promise_core::words::ConflictPolicy;
 use fuse_promise_engine::{MaterializeOptions, Outcome};
 use rustix::fs::{Mode, OFlags};
-use support::served::{Served, honest, listing, status_of};
-use support::{HANG, bytes};
+use support::served::{Manner, Served, honest, listing, status_of};
+use support::{HANG, Rig, bytes};
 
 fn nested() -> TreeBuilder {
     let mut tree = TreeBuilder::new(PathRule::Utf8);
@@ -178,6 +178,26 @@ fn content_that_ends_early_leaves_no_file() {
     let done = served.copy("a", ConflictPolicy::Fail);
     assert_eq!(status_of(&done), Some(Status::Io));
     assert_eq!(listing(served.target.path()).len(), 0);
+}
+
+#[test]
+fn content_that_ends_early_is_told_with_its_path_and_where_it_ends() {
+    const END: u64 = (1 << 20) + 100;
+    let ends: Manner = |provider, read| {
+        let left = END.saturating_sub(read.offset).min(u64::from(read.length));
+        provider.answer_some(read, left as u32);
+    };
+    for rig in [Rig::new(), support::cached::rig()] {
+        let tree = support::tree(&[("a", END + 5000)]);
+        let served = Served::on(rig, &tree, ends);
+        let done = served.copy("a", ConflictPolicy::Fail);
+        let failure = done.report.unwrap().failure.unwrap();
+        assert_eq!(failure.status, Status::Io);
+        let said = failure.message;
+        assert!(said.contains("/a: "), "{said}");
+        assert!(said.contains(&format!("ends at {END}")), "{said}");
+        assert_eq!(listing(served.target.path()).len(), 0);
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 pub mod arena;
 pub mod bus;
+pub mod busy_poll;
 pub mod channel;
 pub mod clock;
 pub mod errno;
@@ -24,6 +25,7 @@ pub mod runtime_dir;
 pub mod segment;
 
 pub use arena::{Arena, Slot};
+pub use busy_poll::BusyPoll;
 pub use channel::{Channel, RecvOutcome, SendOutcome};
 pub use frame::{
     FrameBytes, FrameError, PROTOCOL_VERSION, ReadFrame, SessionEvent, ToDaemon, ToProvider,

@@ -28,9 +28,13 @@ const PUT: usize = 0;
 const ELSEWHERE: usize = 1;
 /// Where the taker says how many it has taken out.
 const TAKEN: usize = APART;
-/// Where the taker says whether it is awake: 0 for asleep, so that one that knows nothing of rings
-/// is asleep for ever.
+/// Where the taker says how awake it is.
 const AWAKE: usize = 2 * APART;
+/// What new memory says, so that one that knows nothing of rings is asleep for ever.
+const ASLEEP: u64 = 0;
+const AT_WORK: u64 = 1;
+/// It does nothing but look for the next frame.
+const POLLING: u64 = 2;
 const FIRST: usize = 3 * APART;
 const RING_WORDS: usize = FIRST + FRAMES as usize * FRAME_WORDS;
 
@@ -110,9 +114,8 @@ impl RingPutter {
 
     /// Puts a frame in if the taker is awake.
     pub fn put(&mut self, frame: &FrameBytes) -> Put {
-        let awake = self.ring.word(AWAKE).load(Ordering::Relaxed) != 0;
         let taken = self.ring.word(TAKEN).load(Ordering::Acquire);
-        if !awake || self.put.wrapping_sub(taken) >= FRAMES {
+        if !self.is_awake() || self.put.wrapping_sub(taken) >= FRAMES {
             self.note_elsewhere();
             return Put::Not;
         }
@@ -124,10 +127,22 @@ impl RingPutter {
         self.ring.word(PUT).store(self.put, Ordering::Release);
         // Either the taker sees the frame before it sleeps, or it is seen here to sleep.
         fence(Ordering::SeqCst);
-        match self.ring.word(AWAKE).load(Ordering::Relaxed) {
-            0 => Put::RingBell,
-            _ => Put::Done,
+        match self.is_awake() {
+            true => Put::Done,
+            false => Put::RingBell,
         }
+    }
+
+    /// Whether the taker finds a frame that is put in now.
+    #[must_use]
+    pub fn is_awake(&self) -> bool {
+        self.ring.word(AWAKE).load(Ordering::Relaxed) != ASLEEP
+    }
+
+    /// Whether the taker does nothing but look for the next frame.
+    #[must_use]
+    pub fn is_polled(&self) -> bool {
+        self.ring.word(AWAKE).load(Ordering::Relaxed) == POLLING
     }
 
     /// A frame goes through the channel, for whatever reason.
@@ -168,11 +183,27 @@ impl RingTaker {
         self.ring.word(ELSEWHERE).load(Ordering::Relaxed)
     }
 
+    /// Whether there is nothing to take.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ring.word(PUT).load(Ordering::Acquire) == self.taken
+    }
+
     /// From now on frames come through the ring.
     pub fn wake(&mut self) {
+        self.say(AT_WORK);
+    }
+
+    /// As [`wake`](Self::wake), and tells the putter that the next frame is looked for until it
+    /// comes, or until this taker says something else.
+    pub fn poll(&mut self) {
+        self.say(POLLING);
+    }
+
+    fn say(&mut self, how: u64) {
         let awake = self.ring.word(AWAKE);
-        if awake.load(Ordering::Relaxed) == 0 {
-            awake.store(1, Ordering::Relaxed);
+        if awake.load(Ordering::Relaxed) != how {
+            awake.store(how, Ordering::Relaxed);
         }
     }
 
@@ -180,12 +211,11 @@ impl RingTaker {
     /// then it stays awake.
     pub fn sleep(&mut self) -> bool {
         let awake = self.ring.word(AWAKE);
-        awake.store(0, Ordering::Relaxed);
+        awake.store(ASLEEP, Ordering::Relaxed);
         fence(Ordering::SeqCst);
-        let put = self.ring.word(PUT).load(Ordering::Acquire);
-        let empty = put == self.taken;
+        let empty = self.is_empty();
         if !empty {
-            awake.store(1, Ordering::Relaxed);
+            awake.store(AT_WORK, Ordering::Relaxed);
         }
         empty
     }

@@ -10,10 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fuse_promise_core::{PromiseNumber, Result};
+use fuse_promise_wire::busy_poll::longest_here;
 use fuse_promise_wire::channel::RECV_LEN;
 use fuse_promise_wire::{
-    Direction, FrameBytes, Put, ReadFrame, RecvOutcome, RingPutter, RingTaker, SessionEvent,
-    ToProvider,
+    BusyPoll, Direction, FrameBytes, Put, ReadFrame, RecvOutcome, RingPutter, RingTaker,
+    SessionEvent, ToProvider,
 };
 
 use super::Flow;
@@ -29,6 +30,10 @@ pub(super) type Packet = [u8; RECV_LEN];
 /// Frames from the ring after which the channel has a turn.
 const IN_A_ROW: u32 = 64;
 
+/// How long to look for the next request of a lone reader. One that reads 128 KiB at a time comes
+/// back after 30 to 40 µs, most of them the kernel's copy (docs/performance.md).
+const REQUEST_POLL: Duration = Duration::from_micros(50);
+
 /// How a frame came.
 #[derive(Clone, Copy)]
 enum Way {
@@ -42,6 +47,10 @@ struct Rings {
     answers: RingPutter,
     /// Reads that came through the channel.
     from_channel: u64,
+    /// The daemon looked for the last answer as for one of a lone reader, who is likely to ask
+    /// for more.
+    asked_alone: bool,
+    poll: BusyPoll,
 }
 
 impl Rings {
@@ -50,7 +59,15 @@ impl Rings {
             requests: arena.arena.taker(Direction::ToProvider),
             answers: arena.arena.putter(Direction::ToDaemon),
             from_channel: 0,
+            asked_alone: false,
+            poll: BusyPoll::new(longest_here(REQUEST_POLL)),
         }
+    }
+
+    /// Looks for a request of a lone reader; false if there is none so soon.
+    fn poll(&mut self) -> bool {
+        let chance = std::mem::take(&mut self.asked_alone);
+        chance && self.poll.is_due() && self.poll.until(|| !self.requests.is_empty())
     }
 }
 
@@ -149,6 +166,7 @@ impl Intake {
                     self.in_a_row += 1;
                     return ControlFlow::Continue(Some((frame, Way::Ring)));
                 }
+                Ok(None) if rings.poll() => {}
                 Ok(None) if rings.requests.sleep() => {
                     self.in_a_row = 0;
                     return ControlFlow::Continue(None);
@@ -162,7 +180,11 @@ impl Intake {
     /// Puts an answer where an awake daemon finds it.
     pub(super) fn put_answer(&mut self, frame: &FrameBytes) -> Put {
         match &mut self.rings {
-            Some(rings) => rings.answers.put(frame),
+            Some(rings) => {
+                let put = rings.answers.put(frame);
+                rings.asked_alone = put == Put::Done && rings.answers.is_polled();
+                put
+            }
             None => Put::Not,
         }
     }

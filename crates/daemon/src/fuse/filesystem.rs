@@ -153,7 +153,8 @@ impl Filesystem for PromiseFilesystem {
             length,
             tid: request.pid(),
         };
-        self.engine.read(wanted, Box::new(ReadAnswer(reply)));
+        self.engine
+            .read_and_poll(wanted, Box::new(ReadAnswer(reply)));
     }
 
     /// Nothing is buffered, so closing has nothing to wait for: never ask again.

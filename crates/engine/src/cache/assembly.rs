@@ -21,6 +21,9 @@ pub(crate) struct Assembly {
     pub(super) promise: Arc<Promise>,
     pub(super) row: Row,
     pub(super) request: ReadRequest,
+    /// Its provider's tick at which it came: its deadline runs from then, whatever it
+    /// waits for.
+    pub(super) since: u64,
     state: Mutex<State>,
 }
 
@@ -47,12 +50,14 @@ impl Assembly {
         promise: Arc<Promise>,
         row: Row,
         request: ReadRequest,
+        since: u64,
         reply: Box<dyn ReadReply>,
     ) -> Arc<Self> {
         Arc::new(Self {
             promise,
             row,
             request,
+            since,
             state: Mutex::new(State {
                 reply: Some(reply),
                 buffer: Vec::new(),
@@ -119,7 +124,10 @@ impl Assembly {
         let mut state = self.state.lock();
         let due = match bytes.get(from..to) {
             // The content ends within what this read wants.
-            None => state.due(Answer::Failed(Status::Io)),
+            None => {
+                let end = fetch.range.start + bytes.len() as u64;
+                state.due(Answer::Ended(end.max(range.start)))
+            }
             Some(part) if wanted == range => state.due(Answer::Part(part)),
             Some(part) => {
                 let at = (wanted.start - range.start) as usize;
@@ -153,6 +161,7 @@ struct Due<'a> {
 enum Answer<'a> {
     Part(&'a [u8]),
     Whole(Vec<u8>),
+    Ended(u64),
     Failed(Status),
 }
 
@@ -163,6 +172,7 @@ fn tell(due: Option<Due<'_>>) {
     match answer {
         Answer::Part(bytes) => reply.data(bytes),
         Answer::Whole(bytes) => reply.data(&bytes),
+        Answer::Ended(end) => reply.ended(end),
         Answer::Failed(status) => reply.error(status),
     }
 }

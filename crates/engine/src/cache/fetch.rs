@@ -28,10 +28,6 @@ pub(crate) struct Fetch {
     outdated: Mutex<bool>,
 }
 
-/// The READs that were being answered when their file was taken back.
-#[derive(Default)]
-pub(super) struct TakenBack;
-
 #[derive(Default)]
 struct Progress {
     waiting: Vec<Arc<Assembly>>,
@@ -39,10 +35,6 @@ struct Progress {
     request: Option<(Arc<Session>, u64)>,
     /// Nobody waits for it any more: it must not be sent.
     called_off: bool,
-    /// Its answer is here.
-    arrived: bool,
-    /// Shared by those of a file that were taken back before they had arrived.
-    taken_back: Option<Arc<TakenBack>>,
 }
 
 impl Fetch {
@@ -60,6 +52,7 @@ impl Fetch {
         (self.range.end - self.range.start) as u32
     }
 
+    /// Who waits for it.
     pub(super) fn take_waiting(&self) -> Vec<Arc<Assembly>> {
         std::mem::take(&mut self.progress.lock().waiting)
     }
@@ -81,13 +74,6 @@ impl Fetch {
         progress.request.take()
     }
 
-    /// Its answer is here; who waits for it.
-    pub(super) fn arrive(&self) -> Vec<Arc<Assembly>> {
-        let mut progress = self.progress.lock();
-        progress.arrived = true;
-        std::mem::take(&mut progress.waiting)
-    }
-
     /// Keeps its bytes, unless they were taken back.
     pub(super) fn keep<T>(&self, keep: impl FnOnce() -> T) -> Option<T> {
         let outdated = self.outdated.lock();
@@ -95,19 +81,8 @@ impl Fetch {
     }
 
     /// Its bytes are not kept from now on.
-    pub(super) fn take_back(&self, taken_back: &Arc<TakenBack>) {
+    fn take_back(&self) {
         *self.outdated.lock() = true;
-        let mut progress = self.progress.lock();
-        if !progress.arrived {
-            progress.taken_back = Some(Arc::clone(taken_back));
-        }
-    }
-
-    /// After it has been answered: whether it was the last for which the pages of its
-    /// file could not be dropped when the file was taken back.
-    pub(super) fn frees_pages(&self) -> bool {
-        let taken_back = self.progress.lock().taken_back.take();
-        taken_back.is_some_and(|last| Arc::into_inner(last).is_some())
     }
 
     fn join(&self, assembly: &Arc<Assembly>) {
@@ -208,17 +183,17 @@ impl Fetches {
     }
 
     /// Takes out what is under way for those files of a promise that are concerned:
-    /// who waits for it gets it, and who comes asks anew.
-    pub(super) fn take_back(
-        &self,
-        promise: PromiseNumber,
-        concerns: impl Fn(Row) -> bool,
-    ) -> Vec<Arc<Fetch>> {
+    /// who waits for it gets it, and who comes asks anew. None of it is kept.
+    pub(super) fn take_back(&self, promise: PromiseNumber, concerns: impl Fn(Row) -> bool) {
         let mut table = self.0.lock();
         let files = table.extract_if(|file, _| file.promise == promise && concerns(file.row));
-        files
-            .flat_map(|(_, fetches)| fetches.into_values())
-            .collect()
+        let files: Vec<_> = files.collect();
+        // Bytes that are being kept are waited for, so not with the table locked.
+        drop(table);
+        let fetches = files
+            .into_iter()
+            .flat_map(|(_, fetches)| fetches.into_values());
+        fetches.for_each(|fetch| fetch.take_back());
     }
 
     /// Requests under way.

@@ -57,7 +57,7 @@ impl Engine {
             if promise.has_lost_provider() {
                 // What is left of it must not answer by chance.
                 self.cache.store.remove_file(file);
-                self.notifier.pages_stale(promise.inode(file.row));
+                self.drop_pages(file);
             }
             self.copy_lost(&promise);
         }
@@ -75,7 +75,7 @@ impl Engine {
             "the cache is too small to serve it without its provider any longer"
         );
         for row in promise.opened_rows() {
-            self.notifier.pages_stale(promise.inode(row));
+            self.drop_pages(promise.file_key(row));
         }
         self.copy_lost(promise);
     }

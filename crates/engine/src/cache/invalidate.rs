@@ -4,16 +4,14 @@
 //! A request that is under way brings those who wait for it their answer; its bytes do
 //! not come to stay, and who reads afterwards does not join it. Until a READ is answered
 //! the kernel does not let go of the pages that it fills. So the pages of a file for
-//! which an answer is owed are dropped when that has come, and the call does not wait for
-//! it: it may be made from inside that very read.
+//! which an answer is owed are dropped when that has come (`owed.rs`), and the call does
+//! not wait for it: it may be made from inside that very read.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::HashSet;
 
 use fuse_promise_core::failure::{Failure, Result};
 use fuse_promise_core::ids::{PromiseNumber, ProviderNumber, Row, Token};
 
-use super::fetch::{Fetch, TakenBack};
 use crate::engine::Engine;
 use crate::observe::EngineEvent;
 use crate::promise::Promise;
@@ -53,34 +51,22 @@ impl Engine {
         let store = &self.cache.store;
         let whole = store.whole_files(promise.number);
         // Before the bytes are dropped, so that none come in afterwards.
-        let fetches = self.cache.fetches.take_back(promise.number, &concerns);
-        let owed = take_back(&fetches);
+        self.cache.fetches.take_back(promise.number, &concerns);
         store.remove_files(promise.number, &concerns);
         if store.whole_files(promise.number) != whole {
             let changed = EngineEvent::PromiseChanged(promise.number);
             self.observer.event(changed);
         }
+        let mut told = false;
         for row in promise.opened_rows() {
-            if concerns(row) && !owed.contains(&row) {
-                self.notifier.pages_stale(promise.inode(row));
+            if concerns(row) {
+                told |= self.drop_pages(promise.file_key(row));
             }
         }
-        self.notifier.catch_up();
+        if told {
+            self.notifier.catch_up();
+        }
     }
-}
-
-/// The files for which an answer is owed.
-fn take_back(fetches: &[Arc<Fetch>]) -> HashSet<Row> {
-    let mut files: HashMap<Row, Arc<TakenBack>> = HashMap::new();
-    for fetch in fetches {
-        fetch.take_back(files.entry(fetch.file.row).or_default());
-    }
-    // Whoever lets go last drops the pages, and that may be us.
-    let owed = files.into_iter().filter_map(|(row, taken_back)| {
-        let is_last = Arc::into_inner(taken_back).is_some();
-        (!is_last).then_some(row)
-    });
-    owed.collect()
 }
 
 /// The rows of the nodes with an id.

@@ -15,6 +15,7 @@ mod extents;
 mod fetch;
 mod hold;
 mod invalidate;
+mod owed;
 mod piece;
 mod pins;
 mod policy;
@@ -36,6 +37,7 @@ use fuse_promise_core::limits::READ_LEN_MAX;
 
 use crate::options::EngineOptions;
 use fetch::Fetches;
+use owed::OwedReads;
 use pressure::Pressure;
 pub(crate) use readers::ReaderNumber;
 use readers::Readers;
@@ -62,6 +64,7 @@ const SHRINK_WHEN_SHORT: u64 = 4;
 pub(crate) struct Cache {
     pub(crate) store: Arc<Store>,
     fetches: Fetches,
+    owed: OwedReads,
     readers: Readers,
     /// Bytes prefetched ahead of a reader at most; 0 for no prefetching.
     readahead: u64,
@@ -79,6 +82,7 @@ impl Cache {
         Ok(Self {
             store: Arc::new(store),
             fetches: Fetches::default(),
+            owed: OwedReads::default(),
             readers: Readers::default(),
             readahead: options.readahead.min(limit / DEPTH_PART),
             pressure: Pressure::new(),

@@ -40,6 +40,8 @@ struct Reader {
     backlog: VecDeque<Range<u64>>,
     /// It stands in the order of turns.
     queued: bool,
+    /// How often it was found that something is not wanted any more.
+    changes: u64,
     /// Asked for on this reader's behalf.
     under_way: Vec<Arc<Fetch>>,
 }
@@ -47,6 +49,7 @@ struct Reader {
 impl Reader {
     /// Takes a range out of the backlog.
     fn drop_range(&mut self, unwanted: &Range<u64>) {
+        self.changes += 1;
         let backlog = std::mem::take(&mut self.backlog);
         for range in backlog {
             let before = range.start..range.end.min(unwanted.start);
@@ -62,6 +65,8 @@ pub(super) struct Turn {
     pub(super) reader: ReaderNumber,
     pub(super) file: FileKey,
     pub(super) range: Range<u64>,
+    /// What the reader wanted when it was its turn.
+    changes: u64,
 }
 
 impl Readers {
@@ -87,6 +92,7 @@ impl Readers {
             window: Window::new(),
             backlog: VecDeque::new(),
             queued: false,
+            changes: 0,
             under_way: Vec::new(),
         };
         let state = table.readers.entry(reader).or_insert_with(begin);
@@ -143,18 +149,23 @@ impl Readers {
                 reader: number,
                 file: reader.file,
                 range: range.start..end,
+                changes: reader.changes,
             });
         }
         table.turns.remove(&provider);
         None
     }
 
-    /// The provider has no room: the reader keeps its turn.
+    /// The provider has no room: the reader keeps its turn, unless it may not want all of
+    /// it any more. What it wants all the same it then reads without help.
     pub(super) fn put_back(&self, provider: ProviderNumber, turn: Turn) {
         let mut table = self.table.lock();
         let Some(reader) = table.readers.get_mut(&turn.reader) else {
             return;
         };
+        if (reader.file, reader.changes) != (turn.file, turn.changes) {
+            return;
+        }
         reader.backlog.push_front(turn.range);
         if !std::mem::replace(&mut reader.queued, true) {
             table
@@ -188,11 +199,74 @@ impl Readers {
         let own = table.readers.values_mut();
         for reader in own.filter(|reader| reader.provider == provider) {
             reader.backlog.clear();
+            reader.changes += 1;
             reader.queued = false;
         }
     }
 
     pub(super) fn len(&self) -> usize {
         self.table.lock().readers.len()
+    }
+}
+
+#[cfg(all(test, not(feature = "shuttle")))]
+mod tests {
+    use fuse_promise_core::ids::{PromiseNumber, Row};
+
+    use super::*;
+
+    const READER: ReaderNumber = 1;
+    const PROVIDER: ProviderNumber = ProviderNumber(1);
+    const STEP: u64 = 128 << 10;
+    const FILE: FileKey = FileKey {
+        promise: PromiseNumber(1),
+        row: Row(1),
+    };
+
+    fn note(readers: &Readers, at: u64) {
+        let limits = Limits { depth: 8 << 20 };
+        let read = at..at + STEP;
+        readers.note(READER, (FILE, PROVIDER), read, 1 << 30, &limits);
+    }
+
+    /// A reader that was read in sequence, and its turn.
+    fn turn() -> (Readers, Turn) {
+        let readers = Readers::default();
+        note(&readers, 0);
+        note(&readers, STEP);
+        let turn = readers.next(PROVIDER, 1 << 20).unwrap();
+        (readers, turn)
+    }
+
+    fn next(readers: &Readers) -> Option<Range<u64>> {
+        readers.next(PROVIDER, 1 << 20).map(|turn| turn.range)
+    }
+
+    #[test]
+    fn a_turn_that_finds_no_room_is_the_next_one() {
+        let (readers, turn) = turn();
+        let range = turn.range.clone();
+        readers.put_back(PROVIDER, turn);
+        assert_eq!(next(&readers), Some(range));
+        assert_eq!(next(&readers), None);
+    }
+
+    #[test]
+    fn a_turn_is_not_put_back_once_its_range_is_not_wanted_any_more() {
+        let (readers, turn) = turn();
+        // Two reads elsewhere end the run.
+        note(&readers, 512 << 20);
+        note(&readers, 768 << 20);
+        readers.put_back(PROVIDER, turn);
+        assert_eq!(next(&readers), None);
+    }
+
+    #[test]
+    fn a_turn_is_not_put_back_once_its_provider_is_gone() {
+        let (readers, turn) = turn();
+        readers.forget_provider(PROVIDER);
+        readers.put_back(PROVIDER, turn);
+        assert!(readers.table.lock().turns.is_empty());
+        assert_eq!(next(&readers), None);
     }
 }

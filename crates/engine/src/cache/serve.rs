@@ -3,16 +3,16 @@
 
 use std::sync::Arc;
 
-use fuse_promise_core::ids::{Inode, Row};
+use fuse_promise_core::ids::Row;
 use fuse_promise_core::status::Status;
 
 use super::assembly::{Assembly, Next};
 use super::fetch::{Fetch, Fetched};
-use super::piece::Found;
+use super::piece::Piece;
 use super::readers::ReaderNumber;
 use super::store::Wanted;
 use crate::engine::Engine;
-use crate::open::HANDLE_CACHED;
+use crate::open::{HANDLE_CACHED, reader_of};
 use crate::promise::Promise;
 use crate::read::{ReadReply, ReadRequest};
 use crate::session::{SlotAnswer, Waiter, Want};
@@ -35,12 +35,14 @@ impl Engine {
         let range = start..start + u64::from(request.length);
         // Before the answer, after which the file may be closed.
         self.note_read(request.handle, &promise, row, range.clone());
-        let found = self.cache.store.look(promise.file_key(row), range);
-        if found.missing.is_empty() {
+        let file = promise.file_key(row);
+        if let Some(pieces) = self.cache.store.look_whole(file, range) {
             self.cache.counters.hit();
-            self.answer_held(found, request, promise, row, reply);
+            self.answer_held(pieces, request, promise, row, reply);
         } else {
-            self.fetch_missing(&Assembly::new(promise, row, request, reply));
+            let since = promise.session.now();
+            let reply = self.owe(file, &request, reply);
+            self.fetch_missing(&Assembly::new(promise, row, request, since, reply));
         }
         self.prefetch(provider);
     }
@@ -48,22 +50,23 @@ impl Engine {
     /// Answers from the store alone.
     fn answer_held(
         self: &Arc<Self>,
-        found: Found,
+        pieces: Vec<Piece>,
         request: ReadRequest,
         promise: Arc<Promise>,
         row: Row,
         reply: Box<dyn ReadReply>,
     ) {
-        if let [piece] = &found.pieces[..]
+        if let [piece] = &pieces[..]
             && let Some(bytes) = piece.in_memory()
         {
             return reply.data(bytes);
         }
-        let in_memory = found.pieces.iter().all(|piece| piece.in_memory().is_some());
+        let in_memory = pieces.iter().all(|piece| piece.in_memory().is_some());
         let engine = Arc::clone(self);
+        let since = promise.session.now();
         let put_together = move |buffer: &mut [u8]| {
             let buffer = &mut buffer[..request.length as usize];
-            let put = found.pieces.iter().try_for_each(|piece| {
+            let put = pieces.iter().try_for_each(|piece| {
                 let at = (piece.range.start - request.offset) as usize;
                 let length = (piece.range.end - piece.range.start) as usize;
                 piece.read_into(&mut buffer[at..at + length])
@@ -72,8 +75,10 @@ impl Engine {
                 Ok(()) => reply.data(buffer),
                 // A disk that cannot be read is as good as none.
                 Err(_) => {
-                    engine.cache.store.remove_file(promise.file_key(row));
-                    engine.ask_alone(request, &promise, row, reply);
+                    let file = promise.file_key(row);
+                    engine.cache.store.remove_file(file);
+                    let reply = engine.owe(file, &request, reply);
+                    engine.ask_alone(request, &promise, row, since, reply);
                 }
             }
         };
@@ -137,15 +142,14 @@ impl Engine {
     /// A fetch came back: answers whoever waits for it, then keeps the bytes.
     fn fetched(self: &Arc<Self>, keeping: &Keeping, fetched: Fetched<'_>) {
         let fetch = &keeping.fetch;
-        self.pass_on(fetch, fetch.arrive(), fetched);
+        self.pass_on(fetch, fetch.take_waiting(), fetched);
         match fetched {
             Fetched::Bytes(bytes) if bytes.len() == fetch.length() as usize => {
                 self.keep(keeping, bytes);
             }
             // The content ends: the kernel must not keep pages of what is no file.
             Fetched::Bytes(_) => {
-                let inode = keeping.promise.inode(fetch.file.row);
-                self.notifier.pages_stale(inode);
+                self.drop_pages(fetch.file);
             }
             Fetched::Failed(_) | Fetched::CalledOff => {}
         }
@@ -160,11 +164,6 @@ impl Engine {
     pub(super) fn take_out(self: &Arc<Self>, fetch: &Fetch, fetched: Fetched<'_>) {
         let late = self.cache.fetches.remove(fetch);
         self.pass_on(fetch, late, fetched);
-        if fetch.frees_pages() {
-            let file = fetch.file;
-            self.notifier
-                .pages_stale(Inode::new(file.promise, file.row));
-        }
     }
 
     fn pass_on(self: &Arc<Self>, fetch: &Fetch, waiting: Vec<Arc<Assembly>>, fetched: Fetched<'_>) {
@@ -176,29 +175,33 @@ impl Engine {
 
     fn go_on(self: &Arc<Self>, assembly: &Assembly, next: Next) {
         let (promise, row, request) = (&assembly.promise, assembly.row, assembly.request);
+        let since = assembly.since;
         match next {
             Next::Nothing => {}
-            Next::AskAlone(reply) => self.ask_alone(request, promise, row, reply),
+            Next::AskAlone(reply) => self.ask_alone(request, promise, row, since, reply),
             Next::AskAgain(reply) => {
-                let again = Assembly::new(Arc::clone(promise), row, request, reply);
+                let again = Assembly::new(Arc::clone(promise), row, request, since, reply);
                 self.fetch_missing(&again);
             }
         }
     }
 
-    /// Asks the provider for this read and nobody else.
+    /// Asks the provider for this read and nobody else, which has waited since a tick.
     fn ask_alone(
         self: &Arc<Self>,
         request: ReadRequest,
         promise: &Arc<Promise>,
         row: Row,
+        since: u64,
         reply: Box<dyn ReadReply>,
     ) {
-        let request = ReadRequest {
-            handle: HANDLE_CACHED,
-            ..request
+        // A job may get a short answer; the kernel would take it for a new size.
+        let handle = match reader_of(request.handle) {
+            0 => 0,
+            _ => HANDLE_CACHED,
         };
-        self.read_from_provider(request, promise, row, reply);
+        let request = ReadRequest { handle, ..request };
+        self.ask_provider(request, promise, row, Some(since), reply);
     }
 
     fn keep(&self, keeping: &Keeping, bytes: &[u8]) {

@@ -18,7 +18,7 @@ use super::FileKey;
 use super::buffer::{Buffer, Buffers};
 use super::disk::{Backing, Disk, Room, Turn};
 use super::extents::{Extent, Part};
-use super::piece::Found;
+use super::piece::{Found, Piece};
 use super::pins::Pin;
 use super::policy::Place;
 use super::table::{Gone, Kept, Table, Usage, extent_max};
@@ -114,6 +114,13 @@ impl Store {
     /// What is held of the range and what is missing. Counts as a use.
     pub(crate) fn look(&self, file: FileKey, range: Range<u64>) -> Found {
         self.shared.table.lock().look(file, range)
+    }
+
+    /// The pieces of the range if all of it is held. Only then it counts as a use.
+    pub(crate) fn look_whole(&self, file: FileKey, range: Range<u64>) -> Option<Vec<Piece>> {
+        let mut table = self.shared.table.lock();
+        let is_whole = table.missing(file, range.clone()).is_empty();
+        is_whole.then(|| table.look(file, range).pieces)
     }
 
     /// What is missing of the range, without counting as a use.

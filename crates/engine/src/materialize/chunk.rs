@@ -28,13 +28,22 @@ pub(crate) enum Message {
 pub(crate) enum Answered {
     Slot(SlotAnswer),
     Copied(Vec<u8>),
+    /// Not all of them, because the content ends at this offset.
+    Ended(u64),
 }
 
 impl Answered {
-    pub(super) fn bytes(&self) -> &[u8] {
-        match self {
+    /// The bytes from an offset on, of which so many were asked for; an error is where
+    /// the content ends.
+    pub(super) fn bytes(&self, offset: u64, asked: u32) -> std::result::Result<&[u8], u64> {
+        let bytes = match self {
             Answered::Slot(answer) => answer.bytes(),
             Answered::Copied(bytes) => bytes,
+            Answered::Ended(end) => return Err(*end),
+        };
+        match bytes.len() == asked as usize {
+            true => Ok(bytes),
+            false => Err(offset + bytes.len() as u64),
         }
     }
 }
@@ -68,6 +77,10 @@ impl ReadReply for Chunk {
 
     fn error(self: Box<Self>, status: Status) {
         self.deliver(Err(status));
+    }
+
+    fn ended(self: Box<Self>, end: u64) {
+        self.deliver(Ok(Answered::Ended(end)));
     }
 
     fn answer(self: Box<Self>, answer: SlotAnswer) {

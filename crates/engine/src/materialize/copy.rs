@@ -317,14 +317,12 @@ impl Copying {
             return Ok(());
         };
         let answered = answer.map_err(of_provider)?;
-        let bytes = answered.bytes();
-        if bytes.len() < asked as usize {
-            let end = offset + bytes.len() as u64;
-            return Err(Trouble::Entry(Failure::io(format!(
+        let bytes = answered.bytes(offset, asked).map_err(|end| {
+            Trouble::Entry(Failure::io(format!(
                 "the content ends at {end}, {} bytes were declared",
                 file.attr.size
-            ))));
-        }
+            )))
+        })?;
         file.partial.write(offset, bytes).map_err(of_target)?;
         file.missing -= bytes.len() as u64;
         let (written, whole) = (bytes.len() as u64, file.missing == 0);

@@ -8,11 +8,32 @@ use fuse_promise_wire::{PROTOCOL_VERSION, ToDaemon};
 
 use super::Session;
 use super::in_flight::{Asked, Waiter};
+use super::lifecycle::Ending;
 use super::outcome::{Answer, Done, Settled};
+use super::pump::FRAMES_PER_TURN;
 use super::slot_answer::SlotAnswer;
 use crate::engine::Engine;
 
 impl Engine {
+    /// Takes a turn's worth of answers from the ring; false once there are none and
+    /// the next comes through the channel.
+    pub(super) fn take_answers(self: &Arc<Self>, session: &Arc<Session>) -> bool {
+        for _ in 0..FRAMES_PER_TURN {
+            let taken = session.ring.lock().take();
+            let received = match taken {
+                Ok(Some(frame)) => self.receive(session, &frame),
+                Ok(None) if session.ring.lock().sleep() => return false,
+                Ok(None) => Ok(()),
+                Err(overfull) => Err(overfull.to_string()),
+            };
+            if let Err(reason) = received {
+                self.end_session(session, Ending::Faulty(reason));
+                return false;
+            }
+        }
+        !session.has_ended()
+    }
+
     /// Takes one frame of a provider. An error is why the session is faulty.
     pub(super) fn receive(
         self: &Arc<Self>,

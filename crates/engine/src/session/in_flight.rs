@@ -7,9 +7,12 @@
 
 use std::sync::Arc;
 
+use fuse_promise_core::failure::Failure;
 use fuse_promise_core::ids::Row;
 use fuse_promise_wire::Slot;
 
+use super::Session;
+use super::outcome::Placed;
 use crate::promise::Promise;
 use crate::read::ReadReply;
 
@@ -46,6 +49,34 @@ pub(crate) struct Asked {
     pub(crate) unsent: bool,
     /// Asked before any reader wanted it.
     pub(crate) ahead: bool,
+}
+
+impl Session {
+    /// The present tick of its deadlines.
+    pub(crate) fn now(&self) -> u64 {
+        self.pump.now()
+    }
+
+    /// As [`request`](Self::request), for a reader that waits since an earlier tick: its
+    /// deadline runs from then.
+    pub(crate) fn request_since(
+        &self,
+        want: Want,
+        waiter: Waiter,
+        since: u64,
+    ) -> Result<(), (Waiter, Failure)> {
+        let mut traffic = self.traffic.lock();
+        let placed = traffic.place(want, waiter, since);
+        let channel = traffic.channel().cloned();
+        drop(traffic);
+        self.pump.arm();
+        match placed {
+            Placed::Send(outgoing) => self.send_through(channel, outgoing),
+            Placed::Waits => {}
+            Placed::Refused(waiter, refusal) => return Err((waiter, self.refusal(refusal))),
+        }
+        Ok(())
+    }
 }
 
 #[derive(Default)]

@@ -9,7 +9,7 @@ use fuse_promise_core::limits;
 use fuse_promise_core::status::Status;
 use fuse_promise_wire::{Channel, SessionEvent, ToProvider};
 
-use super::{Client, ProviderConfig, Registration, Session};
+use super::{Client, ProviderConfig, Registration, Session, Waits};
 use crate::engine::Engine;
 use crate::observe::EngineEvent;
 use crate::promise::Promise;
@@ -37,9 +37,12 @@ impl Engine {
         check_config(&config)?;
         self.check_room_for_provider()?;
         let number = self.numbers.lock().take_provider()?;
-        let timeout = self.options.read_timeout;
+        let waits = Waits {
+            read_timeout: self.options.read_timeout,
+            answer_poll: self.options.answer_poll,
+        };
         let pump = Arc::clone(&self.pump);
-        let (session, registration) = Session::open(number, client, config, timeout, pump)?;
+        let (session, registration) = Session::open(number, client, config, waits, pump)?;
         let session = Arc::new(session);
         self.write_sessions().insert(number, Arc::clone(&session));
         if let Err(error) = self.pump.watch(&session) {

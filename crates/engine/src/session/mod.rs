@@ -3,10 +3,12 @@
 //! that registered it.
 
 mod answer_ring;
+mod asking_thread;
 mod clock;
 mod complete;
 mod in_flight;
 mod lifecycle;
+
 mod outcome;
 mod pump;
 mod queue;
@@ -81,6 +83,14 @@ pub struct Registration {
     pub arena: OwnedFd,
 }
 
+/// How the daemon waits for answers, unless a provider chose otherwise.
+#[derive(Debug, Clone, Copy)]
+struct Waits {
+    read_timeout: Duration,
+    /// The longest look of a thread that asks for a lone reader.
+    answer_poll: Duration,
+}
+
 /// Frames of this daemon to a session that was never resumed.
 const FIRST_EPOCH: u32 = 1;
 
@@ -114,7 +124,7 @@ impl Session {
         number: ProviderNumber,
         client: Client,
         config: ProviderConfig,
-        default_timeout: Duration,
+        waits: Waits,
         pump: Arc<Pump>,
     ) -> Result<(Session, Registration)> {
         let geometry = slots::geometry(config.max_concurrent_reads);
@@ -146,7 +156,7 @@ impl Session {
             arena.taker(Direction::ToDaemon),
         );
         let slots = Slots::new(arena, geometry);
-        let timeout = config.read_timeout.unwrap_or(default_timeout);
+        let timeout = config.read_timeout.unwrap_or(waits.read_timeout);
         let session = Session {
             number,
             token,
@@ -158,7 +168,7 @@ impl Session {
             reads_at_once: slots::reads_at_once(config.max_concurrent_reads),
             greeted: AtomicBool::new(false),
             pump,
-            ring: Mutex::new(AnswerRing::new(taker)),
+            ring: Mutex::new(AnswerRing::new(taker, waits.answer_poll)),
             commits: Mutex::default(),
             account: Arc::default(),
             traffic: Mutex::new(Traffic::new(

@@ -35,7 +35,7 @@ const TICK: Duration = Duration::from_millis(100);
 /// and then does not pay a wake-up of this thread for each read.
 const AFTERGLOW: u32 = 10;
 /// Frames taken from one provider before the others have a turn.
-const FRAMES_PER_TURN: usize = 8;
+pub(super) const FRAMES_PER_TURN: usize = 8;
 /// Rounds of emptying channels before a tick, or before the end of a dead
 /// provider; a bound against those who send faster than they are read.
 const ROUNDS_BEFORE_TICK: usize = 64;
@@ -106,6 +106,8 @@ pub(crate) struct Pump {
     /// Whether ticks are running; set by whoever makes them needed.
     armed: AtomicBool,
     stopping: AtomicBool,
+    /// Sessions that find another thread awake, which has no more time for them.
+    handed_over: Mutex<Vec<Arc<Session>>>,
     /// Providers whose promises go away at a time, unless something else ends them.
     lingering: Mutex<BTreeSet<(Instant, ProviderNumber)>>,
 }
@@ -124,6 +126,7 @@ impl Pump {
             tick: AtomicU64::new(0),
             armed: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            handed_over: Mutex::default(),
             lingering: Mutex::default(),
         })
     }
@@ -148,6 +151,12 @@ impl Pump {
     fn wake_up(&self) {
         // Fails only when the counter is full, and then the thread is awake.
         let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
+    }
+
+    /// From now on this thread is the one that looks into the session's ring.
+    pub(super) fn take_over(&self, session: Arc<Session>) {
+        self.handed_over.lock().push(session);
+        self.wake_up();
     }
 
     /// After `delay`, the promises of a lost provider go.
@@ -249,7 +258,10 @@ impl Pump {
             let (data, flags) = (event.data, event.flags);
             match Watched::of(data) {
                 Watched::Tick => clock.note_due(),
-                Watched::Wake => self.take_wake_ups(),
+                Watched::Wake => {
+                    self.take_wake_ups();
+                    awake.append(&mut self.handed_over.lock());
+                }
                 Watched::Channel(number) => {
                     let woken = self.handle_channel(engine, number, flags);
                     awake.extend(woken);
@@ -274,27 +286,8 @@ impl Pump {
 
     /// A turn for each provider that finds the pump awake.
     fn take_turns(&self, engine: &Arc<Engine>, round: &mut Round) {
-        let still_awake = |session: &Arc<Session>| self.take_answers(engine, session);
+        let still_awake = |session: &Arc<Session>| engine.take_answers(session);
         round.awake.retain(still_awake);
-    }
-
-    /// Takes a turn's worth of answers from the ring; false once there are none and
-    /// the next comes through the channel.
-    fn take_answers(&self, engine: &Arc<Engine>, session: &Arc<Session>) -> bool {
-        for _ in 0..FRAMES_PER_TURN {
-            let taken = session.ring.lock().take();
-            let received = match taken {
-                Ok(Some(frame)) => engine.receive(session, &frame),
-                Ok(None) if session.ring.lock().sleep() => return false,
-                Ok(None) => Ok(()),
-                Err(overfull) => Err(overfull.to_string()),
-            };
-            if let Err(reason) = received {
-                engine.end_session(session, Ending::Faulty(reason));
-                return false;
-            }
-        }
-        !session.has_ended()
     }
 
     fn take_wake_ups(&self) {
@@ -334,7 +327,7 @@ impl Pump {
     fn take_last_answers(&self, engine: &Arc<Engine>, session: &Arc<Session>) {
         session.ring.lock().wake();
         let mut turns = 0..ROUNDS_BEFORE_TICK;
-        while turns.next().is_some() && self.take_answers(engine, session) {}
+        while turns.next().is_some() && engine.take_answers(session) {}
     }
 
     /// Takes a turn's worth of frames.

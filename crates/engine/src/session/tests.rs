@@ -64,7 +64,10 @@ impl Rig {
             ProviderNumber(1),
             client,
             ProviderConfig::default(),
-            Duration::from_secs(1),
+            Waits {
+                read_timeout: Duration::from_secs(1),
+                answer_poll: Duration::ZERO,
+            },
             pump,
         )
         .unwrap();

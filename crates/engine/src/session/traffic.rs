@@ -22,6 +22,10 @@ use super::slots::Slots;
 /// many readers is slow, not broken.
 const QUEUE_PATIENCE: u64 = 4;
 
+/// Reads that must find nothing owed, one after the other, before the next is taken for a lone
+/// reader's: several readers also find that now and then.
+const ALONE_AFTER: u32 = 32;
+
 /// Ticks without any request after which the slots' pages are given back.
 const IDLE_TICKS: u64 = 30;
 
@@ -36,6 +40,8 @@ pub(crate) struct Traffic {
     /// Requests under way that were asked ahead, and how many may be.
     ahead: u32,
     ahead_max: u32,
+    /// Reads until a lone reader is known as one.
+    in_company: u32,
     /// Tick of the provider's last sign of life.
     alive_at: u64,
     pub(crate) counters: Counters,
@@ -67,6 +73,7 @@ impl Traffic {
             outbox: VecDeque::new(),
             ahead: 0,
             ahead_max,
+            in_company: 0,
             alive_at: 0,
             counters: Counters::default(),
             link: Some(link),
@@ -362,6 +369,16 @@ impl Traffic {
         self.slots.give_back_pages();
         self.counters.errors += waiters.len() as u64;
         Some((link, waiters))
+    }
+
+    /// Whether the read that is about to be placed is a lone reader's, as far as can be told.
+    pub(crate) fn note_read(&mut self) -> bool {
+        if self.in_flight.is_empty() {
+            self.in_company = self.in_company.saturating_sub(1);
+        } else {
+            self.in_company = ALONE_AFTER;
+        }
+        self.in_company == 0
     }
 
     pub(crate) fn in_flight(&self) -> u64 {

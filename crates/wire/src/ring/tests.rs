@@ -62,6 +62,24 @@ fn frames_come_out_in_their_order_until_the_ring_is_full() {
 }
 
 #[test]
+fn a_putter_knows_whether_its_frame_is_looked_for() {
+    let (mut putter, mut taker) = ring();
+    assert!(!putter.is_polled());
+    taker.poll();
+    assert_eq!(putter.put(&frame(1)), Put::Done);
+    assert!(putter.is_polled());
+    assert!(!taker.is_empty());
+    assert_eq!(taker.take(), Ok(Some(frame(1))));
+    taker.wake();
+    assert_eq!(putter.put(&frame(2)), Put::Done);
+    assert!(!putter.is_polled(), "it is awake for another reason");
+    assert_eq!(taker.take(), Ok(Some(frame(2))));
+    taker.poll();
+    assert!(taker.sleep());
+    assert!(!putter.is_polled());
+}
+
+#[test]
 fn the_two_directions_do_not_meet() {
     let (daemon, fd) = Arena::create(GEOMETRY).expect("an arena");
     let provider = Arena::map(fd, GEOMETRY).expect("the same memory");

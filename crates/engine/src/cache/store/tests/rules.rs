@@ -150,6 +150,24 @@ fn what_is_read_ahead_is_there_when_its_reader_comes() {
 }
 
 #[test]
+fn a_look_for_more_than_is_held_is_no_use_of_what_is() {
+    let store = Store::in_memory(16 * MIB);
+    let f = file(1, 1);
+    let bytes = content(f, 0, 0..64 * KIB);
+    store.insert(f, MIB, 0, &bytes, Wanted::Later);
+    let unused = || {
+        let table = store.shared.table.lock();
+        let extents = table.file(f).unwrap();
+        extents.iter().all(|(_, extent)| extent.ahead)
+    };
+    assert!(store.look_whole(f, 0..128 * KIB).is_none());
+    assert!(unused());
+    let pieces = store.look_whole(f, 0..64 * KIB).unwrap();
+    assert_eq!(pieces.len(), 1);
+    assert!(!unused());
+}
+
+#[test]
 fn what_is_evicted_is_told() {
     let store = Store::in_memory(MIB);
     let mut whole = Vec::new();
