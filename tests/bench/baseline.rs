@@ -1,116 +1,49 @@
-//! The baseline of the benchmark: one process that mounts a file system and answers every read
+//! The baseline of the benchmark: one process that mounts a file system and answers everything
 //! out of its own memory, on one thread. What it reaches is what FUSE through fuser costs on this
-//! machine; a read through a promise is measured as a share of that.
+//! machine; a promise is measured as a share of that.
 //!
 //! `bench-baseline MOUNTPOINT BYTES direct|keep-cache` has any number of files, all with the same
 //! content, and opens them for direct I/O or for the kernel's page cache. For each line of its
-//! standard input it prints the path of one that nobody has opened, and it unmounts when that ends.
+//! standard input it prints the path of one that nobody has opened.
+//! `bench-baseline MOUNTPOINT SHAPE names` has the names of a tree (shape.rs). For each line it
+//! mounts anew, so that the kernel knows none of them, and prints where.
+//! Both say `FILES BYTES 0 PATH`, and end unmounted when their input does.
 //! `bench-baseline MOUNTPOINT BYTES first` mounts, opens a file itself and prints how many
 //! nanoseconds after its own start it had the first byte.
 
 #![forbid(unsafe_code)]
 
+mod attributes;
 mod content;
 mod memory;
+mod served_files;
+mod served_names;
+mod shape;
+mod table;
 mod word;
 
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufRead, Write};
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use fuser::{
-    Config, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo,
-    LockOwner, MountOption, OpenFlags, ReplyAttr, ReplyData, ReplyEntry, ReplyOpen, Request,
-};
+use fuser::{BackgroundSession, Config, Filesystem, FopenFlags, MountOption};
 
-/// Files are called by this and a number, which is their inode's too.
-const FILE_PREFIX: &str = "data-";
-/// Inode 1 is the directory.
-const FIRST_FILE: u64 = 2;
-/// Nothing here ever changes.
-const TTL: Duration = Duration::from_secs(3600);
+use attributes::Owner;
+use served_files::{FILE_PREFIX, FIRST_FILE, Files};
+use served_names::Names;
+use shape::Shape;
+use table::Table;
 
-struct Files {
-    memory: memory::Memory,
-    size: u64,
-    open: FopenFlags,
-}
+/// How long the kernel keeps names and attributes: nothing here ever changes.
+const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
-impl Files {
-    fn number(name: &OsStr) -> Option<u64> {
-        let number = name.to_str()?.strip_prefix(FILE_PREFIX)?.parse().ok()?;
-        (number >= FIRST_FILE).then_some(number)
-    }
-
-    fn attr(&self, inode: INodeNo) -> FileAttr {
-        let directory = inode == INodeNo::ROOT;
-        let size = if directory { 0 } else { self.size };
-        FileAttr {
-            ino: inode,
-            size,
-            blocks: size.div_ceil(512),
-            atime: UNIX_EPOCH,
-            mtime: UNIX_EPOCH,
-            ctime: UNIX_EPOCH,
-            crtime: UNIX_EPOCH,
-            kind: if directory {
-                FileType::Directory
-            } else {
-                FileType::RegularFile
-            },
-            perm: if directory { 0o755 } else { 0o644 },
-            nlink: if directory { 2 } else { 1 },
-            uid: rustix::process::getuid().as_raw(),
-            gid: rustix::process::getgid().as_raw(),
-            rdev: 0,
-            blksize: 4096,
-            flags: 0,
-        }
-    }
-}
-
-impl Filesystem for Files {
-    fn lookup(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        match Self::number(name).filter(|_| parent == INodeNo::ROOT) {
-            Some(number) => reply.entry(&TTL, &self.attr(INodeNo(number)), Generation(0)),
-            None => reply.error(Errno::ENOENT),
-        }
-    }
-
-    fn getattr(
-        &self,
-        _request: &Request,
-        inode: INodeNo,
-        _handle: Option<FileHandle>,
-        reply: ReplyAttr,
-    ) {
-        reply.attr(&TTL, &self.attr(inode));
-    }
-
-    fn open(&self, _request: &Request, _inode: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
-        reply.opened(FileHandle(0), self.open);
-    }
-
-    fn read(
-        &self,
-        _request: &Request,
-        _inode: INodeNo,
-        _handle: FileHandle,
-        offset: u64,
-        size: u32,
-        _flags: OpenFlags,
-        _owner: Option<LockOwner>,
-        reply: ReplyData,
-    ) {
-        let length = self.size.saturating_sub(offset).min(u64::from(size));
-        reply.data(self.memory.piece(0, offset, length as usize));
-    }
-}
-
-fn mount(files: Files, mount_point: &PathBuf) -> io::Result<fuser::BackgroundSession> {
+fn mount<F>(files: F, mount_point: &Path) -> io::Result<BackgroundSession>
+where
+    F: Filesystem + Send + 'static,
+{
     let mut config = Config::default();
     config.mount_options = vec![
         MountOption::RO,
@@ -123,35 +56,76 @@ fn mount(files: Files, mount_point: &PathBuf) -> io::Result<fuser::BackgroundSes
     fuser::Session::new(files, mount_point, &config)?.spawn()
 }
 
+fn mount_files(mount_point: &Path, size: u64, open: FopenFlags) -> io::Result<BackgroundSession> {
+    let files = Files {
+        memory: memory::Memory::new(),
+        owner: Owner::of_process(),
+        size,
+        open,
+    };
+    mount(files, mount_point)
+}
+
+fn serve_files(mount_point: &Path, size: u64, open: FopenFlags) -> io::Result<()> {
+    let session = mount_files(mount_point, size, open)?;
+    for (number, line) in (FIRST_FILE..).zip(io::stdin().lock().lines()) {
+        line?;
+        let path = mount_point.join(format!("{FILE_PREFIX}{number}"));
+        writeln!(io::stdout(), "1 {size} 0 {}", path.display())?;
+    }
+    session.umount_and_join()
+}
+
+fn serve_names(mount_point: &Path, shape: &Shape) -> io::Result<()> {
+    let table = Arc::new(Table::new(shape));
+    let files = shape.files.len();
+    let bytes: u64 = shape.files.iter().map(|file| file.size).sum();
+    let mut present: Option<BackgroundSession> = None;
+    for line in io::stdin().lock().lines() {
+        line?;
+        present.take().map_or(Ok(()), unmount)?;
+        let names = Names {
+            table: Arc::clone(&table),
+            owner: Owner::of_process(),
+        };
+        present = Some(mount(names, mount_point)?);
+        writeln!(io::stdout(), "{files} {bytes} 0 {}", mount_point.display())?;
+    }
+    present.map_or(Ok(()), unmount)
+}
+
+fn unmount(session: BackgroundSession) -> io::Result<()> {
+    session.umount_and_join()
+}
+
+fn first_byte(mount_point: &Path, size: u64, started: Instant) -> io::Result<()> {
+    let session = mount_files(mount_point, size, FopenFlags::FOPEN_DIRECT_IO)?;
+    let path = mount_point.join(format!("{FILE_PREFIX}{FIRST_FILE}"));
+    File::open(path)?.read_exact_at(&mut [0], 0)?;
+    writeln!(io::stdout(), "{}", started.elapsed().as_nanos())?;
+    session.umount_and_join()
+}
+
 fn main() -> io::Result<()> {
     let started = Instant::now();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let usage =
-        || io::Error::other("usage: bench-baseline MOUNTPOINT BYTES direct|keep-cache|first");
-    let [mount_point, size, mode] = &arguments[..] else {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let usage = || {
+        io::Error::other(
+            "usage: bench-baseline MOUNTPOINT BYTES direct|keep-cache|first, \
+             or MOUNTPOINT SHAPE names; shapes are in shape.rs",
+        )
+    };
+    let [mount_point, what, mode] = words[..] else {
         return Err(usage());
     };
-    let size = size.parse().map_err(|_| usage())?;
-    let mount_point = PathBuf::from(mount_point);
-    let files = Files {
-        memory: memory::Memory::new(),
-        size,
-        open: match mode.as_str() {
-            "direct" | "first" => FopenFlags::FOPEN_DIRECT_IO,
-            "keep-cache" => FopenFlags::FOPEN_KEEP_CACHE,
-            _ => return Err(usage()),
-        },
-    };
-    let session = mount(files, &mount_point)?;
-    let path = |number| mount_point.join(format!("{FILE_PREFIX}{number}"));
-    if mode == "first" {
-        File::open(path(FIRST_FILE))?.read_exact_at(&mut [0], 0)?;
-        writeln!(io::stdout(), "{}", started.elapsed().as_nanos())?;
-        return session.umount_and_join();
+    let mount_point = Path::new(mount_point);
+    let size = || what.parse().map_err(|_| usage());
+    match mode {
+        "direct" => serve_files(mount_point, size()?, FopenFlags::FOPEN_DIRECT_IO),
+        "keep-cache" => serve_files(mount_point, size()?, FopenFlags::FOPEN_KEEP_CACHE),
+        "first" => first_byte(mount_point, size()?, started),
+        "names" => serve_names(mount_point, &Shape::named(what).ok_or_else(usage)?),
+        _ => Err(usage()),
     }
-    for (number, line) in (FIRST_FILE..).zip(io::stdin().lock().lines()) {
-        line?;
-        writeln!(io::stdout(), "1 {size} 0 {}", path(number).display())?;
-    }
-    session.umount_and_join()
 }

@@ -1,9 +1,12 @@
 //! What is done with the names of a tree, with its time: making them, listing them, asking for
 //! their attributes.
 //!
-//! `bench-names make SHAPE FOLDER` makes the tree's directories and files, the files with their lengths and no bytes.
+//! `bench-names make SHAPE FOLDER` makes the tree's directories and files, the files with their
+//! lengths and no bytes.
 //! `bench-names list FOLDER` lists every directory, without asking what the entries are.
+//! `bench-names list-stat FOLDER` asks for the attributes of each entry too, as the listing goes on.
 //! `bench-names stat SHAPE FOLDER` asks for the attributes of every file, by its path.
+//! `bench-names verify SHAPE FOLDER` compares names and lengths with what should be there.
 //! Each prints one line of `key=value`.
 
 #![forbid(unsafe_code)]
@@ -11,6 +14,7 @@
 mod shape;
 mod word;
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -32,14 +36,25 @@ fn make(shape: &Shape, folder: &Path) -> Outcome {
     Ok(shape.files.len())
 }
 
-fn list(folder: &Path) -> Outcome {
+/// What a walk does with each entry beside going into directories.
+#[derive(Clone, Copy)]
+enum Look {
+    Name,
+    Attributes,
+}
+
+/// Walks through every directory as `find` does: what is a directory, the listing says. Attributes
+/// are asked for by name, in the order of the listing.
+fn walk(folder: &Path, look: Look) -> Outcome {
     let mut names = 0;
     let mut folders = vec![PathBuf::from(folder)];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder)? {
             let entry = entry?;
             names += 1;
-            // Of the entry itself: both file systems tell it along with the name.
+            if matches!(look, Look::Attributes) {
+                entry.metadata()?;
+            }
             if entry.file_type()?.is_dir() {
                 folders.push(entry.path());
             }
@@ -57,6 +72,36 @@ fn stat(shape: &Shape, folder: &Path) -> Outcome {
     Ok(shape.files.len())
 }
 
+/// Nothing may be missing, be there twice, or be there beside what the shape says.
+fn verify(shape: &Shape, folder: &Path) -> Outcome {
+    let files = shape
+        .files
+        .iter()
+        .map(|file| (&*file.path, Some(file.size)));
+    let directories = shape.directories.iter().map(|path| (&**path, None));
+    let mut missing: HashMap<&str, Option<u64>> = files.chain(directories).collect();
+    let mut folders = vec![PathBuf::from(folder)];
+    while let Some(listed) = folders.pop() {
+        for entry in fs::read_dir(listed)? {
+            let entry = entry?;
+            let path = entry.path();
+            let metadata = entry.metadata()?;
+            let size = metadata.is_file().then_some(metadata.len());
+            let name = path.strip_prefix(folder)?.to_str().unwrap_or_default();
+            if missing.remove(name) != Some(size) {
+                return Err(format!("{} is not as it should be", path.display()).into());
+            }
+            if metadata.is_dir() {
+                folders.push(path);
+            }
+        }
+    }
+    match missing.keys().next() {
+        Some(path) => Err(format!("{path} is missing").into()),
+        None => Ok(shape.files.len()),
+    }
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -65,8 +110,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let names = match (&words[..], &shape) {
         (["make", _, folder], Some(shape)) => make(shape, Path::new(folder))?,
         (["stat", _, folder], Some(shape)) => stat(shape, Path::new(folder))?,
-        (["list", folder], _) => list(Path::new(folder))?,
-        _ => return Err("usage: bench-names make|stat SHAPE FOLDER, or list FOLDER".into()),
+        (["verify", _, folder], Some(shape)) => verify(shape, Path::new(folder))?,
+        (["list", folder], _) => walk(Path::new(folder), Look::Name)?,
+        (["list-stat", folder], _) => walk(Path::new(folder), Look::Attributes)?,
+        _ => {
+            return Err("usage: bench-names make|stat|verify SHAPE FOLDER, \
+                        or list|list-stat FOLDER; shapes are in shape.rs"
+                .into());
+        }
     };
     let nanoseconds = started.elapsed().as_nanos();
     writeln!(io::stdout(), "names={names} nanoseconds={nanoseconds}")?;

@@ -4,6 +4,7 @@
 //!
 //! `bench-reader sequential|random PATH BLOCK_BYTES THREADS MILLISECONDS`
 //! `bench-reader pass forward|again|video|pair PATH BYTES` makes one pass (pass.rs).
+//! `bench-reader saturate PATH BLOCK_BYTES THREADS` keeps a provider busy (saturate.rs).
 //! `bench-reader verify PATH BYTES` reads so much of the file, or all of it, and compares it with
 //! what should be there.
 
@@ -12,6 +13,7 @@
 mod content;
 mod memory;
 mod pass;
+mod saturate;
 mod word;
 
 use std::fs::File;
@@ -203,7 +205,7 @@ fn main() -> io::Result<()> {
     let usage = || {
         io::Error::other(
             "usage: bench-reader sequential|random PATH BLOCK THREADS MILLISECONDS, \
-             pass PATTERN PATH BYTES, or verify PATH BYTES",
+             saturate PATH BLOCK THREADS, pass PATTERN PATH BYTES, or verify PATH BYTES",
         )
     };
     let number = |text: &str| text.parse().map_err(|_| usage());
@@ -211,6 +213,9 @@ fn main() -> io::Result<()> {
         ["verify", path, size] => return verify(Path::new(path), number(size)?),
         ["pass", pattern, path, size] => {
             return pass::measure(pattern, Path::new(path), number(size)?);
+        }
+        ["saturate", path, block, threads] => {
+            return saturate::read(Path::new(path), number(block)?, number(threads)?);
         }
         ["sequential", ..] => load_from(Order::Sequential, &arguments[1..]),
         ["random", ..] => load_from(Order::Random, &arguments[1..]),

@@ -8,6 +8,7 @@
 //! before goes. It ends when its input does.
 //! `bench-tree first` does the same once, with one small file, opens that and prints how many
 //! nanoseconds after its own start it had the first byte.
+//! `bench-tree sessions COUNT` has so many providers (sessions.rs), until its input ends.
 //! `bench-tree write SHAPE FOLDER` makes the tree of ordinary files.
 //! `bench-tree verify SHAPE FOLDER` compares a copy with what should be there.
 
@@ -15,6 +16,7 @@
 
 mod content;
 mod memory;
+mod sessions;
 mod shape;
 mod word;
 
@@ -195,9 +197,10 @@ fn main() -> Outcome {
         }
         (["write", _, folder], Some(shape)) => write(&shape, Path::new(folder)),
         (["verify", _, folder], Some(shape)) => verify(&shape, Path::new(folder)),
+        (["sessions", count], None) => sessions::hold(count.parse()?),
         (["first"], None) => first_byte(started),
         _ => Err("usage: bench-tree serve SHAPE MILLISECONDS CONCURRENT, \
-                  write|verify SHAPE FOLDER, or first; shapes are in shape.rs"
+                  write|verify SHAPE FOLDER, sessions COUNT, or first; shapes are in shape.rs"
             .into()),
     }
 }

@@ -143,6 +143,7 @@ impl Copying {
             cpu_microseconds: copy.cost.cpu_nanoseconds as f64 / 1e3 / amount,
             switches: copy.cost.switches as f64 / amount,
             latency: None,
+            memory_kibibytes: None,
         })
     }
 
@@ -155,10 +156,11 @@ impl Copying {
         }
         let folder = stand.scratch_folder("copy")?;
         let (from, command) = match side {
-            Side::Promise => (
-                served.path.clone(),
-                stand.fpctl(self.tree.caching, "materialize")?,
-            ),
+            Side::Promise => {
+                let mut command = stand.fpctl(self.tree.caching)?;
+                command.arg("materialize");
+                (served.path.clone(), command)
+            }
             Side::Baseline => {
                 let from = match self.from {
                     From::Mount => served.path.clone(),

@@ -18,6 +18,8 @@ pub struct Measurement {
     pub switches: f64,
     /// Of single operations, where these are timed.
     pub latency: Option<Latency>,
+    /// Of the serving program, where memory is what the case is about; for each session, or at most.
+    pub memory_kibibytes: Option<f64>,
 }
 
 #[derive(Debug, Clone, Copy)]

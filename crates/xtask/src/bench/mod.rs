@@ -1,16 +1,24 @@
 //! `cargo xtask bench`: what a promise costs beside the simplest way to the same bytes.
 //!
-//! Each case (`case.rs`) lets a baseline and a promise do the same work: read a file over and over
-//! (`reading.rs`) or once (`passing.rs`), copy a tree (`copying.rs`), handle names (`naming.rs`),
-//! start (`starting.rs`). Everything that serves is there for the whole run (`stand.rs`). In every round each case is measured on the one side and at once on the other, so
-//! that whatever else the machine does meets both. What counts is the median over the rounds of
-//! the two rates' quotient; bare rates of a shared machine mean little.
+//! Each case (`cases.rs`) lets a baseline and a promise do the same work: read a file over and over
+//! (`reading.rs`), beside a busy neighbour (`sharing.rs`) or once (`passing.rs`), copy a tree
+//! (`copying.rs`), handle names (`naming.rs`), start (`starting.rs`). Two are about memory: that of
+//! sessions which do nothing (`idling.rs`) and that of a large file (`bounding.rs`).
+//!
+//! Nearly everything that serves is there for the whole run (`stand.rs`). In every round each case
+//! is measured on the one side and at once on the other, so that whatever else the machine does
+//! meets both. What counts is the median over the rounds of the two rates' quotient; bare rates of
+//! a shared machine mean little.
 
+mod bounding;
 mod case;
+mod cases;
 mod copying;
 mod cost;
 mod daemons;
+mod gauges;
 mod hardware;
+mod idling;
 mod measurement;
 mod naming;
 mod passing;
@@ -18,7 +26,9 @@ mod process;
 mod programs;
 mod reading;
 mod report;
+mod residence;
 mod scratch;
+mod sharing;
 mod stand;
 mod starting;
 mod statistics;
@@ -31,6 +41,7 @@ use clap::Args;
 
 use crate::Outcome;
 use case::Case;
+use cases::CASES;
 use measurement::{Pair, Side};
 use programs::Programs;
 use report::Report;
@@ -39,13 +50,17 @@ use stand::Stand;
 /// `--assert` refuses to judge by fewer rounds.
 const ROUNDS_TO_ASSERT: usize = 7;
 
-/// Measure promises beside their baselines: reads beside a single-process file system or a daemon
-/// without prefetching, copies beside cp, names beside a tmpfs.
+/// Measure promises beside their baselines: reads and names beside a single-process file system,
+/// slow reads beside a daemon without prefetching, copies beside cp, known names beside a tmpfs.
 #[derive(Debug, Args)]
 pub struct Bench {
-    /// Measure only the cases whose name begins so, of sequential, random, cached, slow,
-    /// first-byte, commit, readdir, stat and materialize; docs/performance.md has them all.
+    /// Measure only the cases whose name begins so, of sequential, random, fairness, cached, slow,
+    /// first-byte, idle-sessions, commit, find, stat, list-wide, materialize and bounded-4g;
+    /// docs/performance.md has them all.
     name: Option<String>,
+    /// Also the cases that take minutes. They are measured without it if the name begins no other.
+    #[arg(long)]
+    long: bool,
     /// How often each case is measured on each side.
     #[arg(long, default_value_t = ROUNDS_TO_ASSERT, value_name = "N")]
     rounds: usize,
@@ -65,7 +80,7 @@ pub struct Bench {
 
 impl Bench {
     pub fn run(self) -> Outcome<ExitCode> {
-        let cases = chosen(self.name.as_deref())?;
+        let cases = chosen(self.name.as_deref(), self.long)?;
         if self.rounds == 0 || (self.assert && self.rounds < ROUNDS_TO_ASSERT) {
             let least = if self.assert { ROUNDS_TO_ASSERT } else { 1 };
             return Err(format!("--rounds {}: at least {least} are needed", self.rounds).into());
@@ -114,19 +129,20 @@ impl Bench {
     }
 }
 
-fn chosen(name: Option<&str>) -> Outcome<Vec<Case>> {
+fn chosen(name: Option<&str>, long: bool) -> Outcome<Vec<Case>> {
     let prefix = name.unwrap_or_default();
-    let cases: Vec<Case> = case::CASES
-        .into_iter()
-        .filter(|case| case.name.starts_with(prefix))
-        .collect();
+    let mut cases = Vec::from(CASES);
+    cases.retain(|case| case.name.starts_with(prefix));
     if cases.is_empty() {
-        let names: Vec<&str> = case::CASES.iter().map(|case| case.name).collect();
+        let names: Vec<&str> = CASES.iter().map(|case| case.name).collect();
         return Err(format!(
             "no case begins with {prefix}; there are {}",
             names.join(", ")
         )
         .into());
+    }
+    if !long && cases.iter().any(|case| !case.long) {
+        cases.retain(|case| !case.long);
     }
     Ok(cases)
 }
@@ -135,14 +151,33 @@ fn chosen(name: Option<&str>) -> Outcome<Vec<Case>> {
 mod tests {
     use super::*;
 
+    fn names(name: Option<&str>, long: bool) -> Vec<&'static str> {
+        let cases = chosen(name, long).unwrap();
+        cases.iter().map(|case| case.name).collect()
+    }
+
     #[test]
     fn cases_are_chosen_by_the_beginning_of_their_name() {
-        let count = |name| chosen(name).unwrap().len();
-        assert_eq!(count(None), case::CASES.len());
-        assert_eq!(
-            [count(Some("materialize")), count(Some("random-4k-8"))],
-            [4, 1]
-        );
-        assert!(chosen(Some("materialise")).is_err());
+        assert_eq!(names(None, true).len(), CASES.len());
+        assert_eq!(names(Some("materialize"), false).len(), 4);
+        assert_eq!(names(Some("random-4k-8"), false), ["random-4k-8"]);
+        assert!(chosen(Some("materialise"), false).is_err());
+    }
+
+    #[test]
+    fn long_cases_are_measured_only_when_asked_for() {
+        assert!(!names(None, false).contains(&"find-1m"));
+        assert!(!names(Some("find"), false).contains(&"find-1m"));
+        assert!(names(Some("find"), true).contains(&"find-1m"));
+        assert_eq!(names(Some("find-1m"), false), ["find-1m"]);
+        assert_eq!(names(Some("bounded"), false), ["bounded-4g"]);
+    }
+
+    #[test]
+    fn no_two_cases_have_one_name() {
+        let mut all = names(None, true);
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), CASES.len());
     }
 }

@@ -1,24 +1,27 @@
-//! Names without contents: trees that are committed, listed and asked for attributes, beside the
-//! same tree as ordinary files in memory (a tmpfs).
+//! Names without contents: trees that are committed, listed and asked for attributes.
 //!
-//! The promise is a new one each time, so the kernel knows none of its names; a tmpfs always knows
-//! them, since they are nowhere else.
+//! What the kernel does not know yet is asked of a new promise, and of a single process that has
+//! just mounted the same tree. What it knows is beside the same tree as ordinary files in memory
+//! (a tmpfs), whose names it always knows, since they are nowhere else: a pass that is not measured
+//! has told it those of the promise. A commit is beside creating such files.
 
 use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::copying::Tree;
 use super::cost::Cost;
+use super::gauges::Gauges;
 use super::measurement::{Measurement, Side};
-use super::reading::fields;
+use super::reading::{fields, number};
 use super::stand::{Source, Stand};
 use crate::Outcome;
 
 #[derive(Debug, Clone, Copy)]
 pub struct Naming {
-    pub tree: Tree,
-    pub step: Step,
+    tree: Tree,
+    step: Step,
+    beside: Beside,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,83 +30,166 @@ pub enum Step {
     Make,
     /// Every directory is listed.
     List,
-    /// Every file is asked for its attributes.
+    /// The same, and each entry is asked for its attributes as it comes.
+    ListStat,
+    /// Every file is asked for its attributes, by its path.
     Stat,
 }
 
+/// What it is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beside {
+    /// Names that the kernel does not know.
+    SingleProcess,
+    /// Names that it knows.
+    Memory,
+}
+
+/// Names, the seconds they took, and what was spent on them.
+type Done = (f64, f64, Cost);
+
+/// Names that readers of other cases keep known, at most.
+const KNOWN_TO_OTHERS: u64 = 1000;
+/// A million names are forgotten in a few seconds.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How often the daemon is asked meanwhile.
+const LOOK: Duration = Duration::from_millis(20);
+
+impl Step {
+    /// What bench-names calls it, and whether it needs to know the shape.
+    fn verb(self) -> (&'static str, bool) {
+        match self {
+            Self::Make => ("make", true),
+            Self::List => ("list", false),
+            Self::ListStat => ("list-stat", false),
+            Self::Stat => ("stat", true),
+        }
+    }
+}
+
 impl Naming {
+    pub const fn of(shape: &'static str, step: Step, beside: Beside) -> Self {
+        Self {
+            tree: Tree::at_once(shape),
+            step,
+            beside,
+        }
+    }
+
+    pub const fn making(shape: &'static str) -> Self {
+        Self::of(shape, Step::Make, Beside::Memory)
+    }
+
+    pub fn sources(&self) -> Vec<Source> {
+        let promise = Source::Tree(self.tree);
+        match self.beside {
+            Beside::SingleProcess => vec![Source::Names(self.tree.shape), promise],
+            Beside::Memory => vec![promise],
+        }
+    }
+
+    /// None for ordinary files.
+    fn source(&self, side: Side) -> Option<Source> {
+        match (side, self.beside) {
+            (Side::Promise, _) => Some(Source::Tree(self.tree)),
+            (Side::Baseline, Beside::SingleProcess) => Some(Source::Names(self.tree.shape)),
+            (Side::Baseline, Beside::Memory) => None,
+        }
+    }
+
     /// Both sides must have the same names.
     pub fn verify(&self, stand: &mut Stand, side: Side) -> Outcome {
-        let folder = match side {
-            Side::Promise => stand.serve_anew(Source::Tree(self.tree))?.path,
-            Side::Baseline => self.ordinary(stand)?,
-        };
-        self.run(stand, "stat", folder).map(drop)
+        let folder = self.folder(stand, side)?;
+        self.run(stand, "verify", true, &folder).map(drop)
     }
 
     pub fn measure(&self, stand: &mut Stand, side: Side) -> Outcome<Measurement> {
-        let source = Source::Tree(self.tree);
-        let spent = |stand: &Stand| -> Outcome<Cost> {
-            let children = Cost::of_ended_children()?;
-            Ok(match side {
-                Side::Promise => stand.cost(source)? + children,
-                Side::Baseline => children,
-            })
-        };
         let (names, seconds, cost) = match (side, self.step) {
-            (Side::Promise, Step::Make) => {
-                let before = spent(stand)?;
-                let served = stand.serve_anew(source)?;
-                (served.files as f64, served.seconds, spent(stand)? - before)
-            }
-            (Side::Baseline, Step::Make) => {
-                let folder = stand.scratch_folder("made")?;
-                let before = spent(stand)?;
-                let (names, seconds) = self.run(stand, "make", folder.clone())?;
-                let cost = spent(stand)? - before;
-                fs::remove_dir_all(folder)?;
-                (names, seconds, cost)
-            }
-            (_, Step::List | Step::Stat) => {
-                let folder = match side {
-                    Side::Promise => stand.serve_anew(source)?.path,
-                    Side::Baseline => self.ordinary(stand)?,
-                };
-                let verb = if self.step == Step::List {
-                    "list"
-                } else {
-                    "stat"
-                };
-                let before = spent(stand)?;
-                let (names, seconds) = self.run(stand, verb, folder)?;
-                (names, seconds, spent(stand)? - before)
-            }
+            (Side::Promise, Step::Make) => self.commit(stand)?,
+            (Side::Baseline, Step::Make) => self.create(stand)?,
+            (_, step) => self.look(stand, side, step)?,
         };
         Ok(Measurement {
             rate: names / seconds,
             cpu_microseconds: cost.cpu_nanoseconds as f64 / 1e3 / names,
             switches: cost.switches as f64 / names,
             latency: None,
+            memory_kibibytes: None,
         })
     }
 
-    /// Names and seconds.
-    fn run(&self, stand: &Stand, verb: &str, folder: PathBuf) -> Outcome<(f64, f64)> {
-        let mut command: Command = stand.programs().names();
-        command.arg(verb);
-        if verb != "list" {
-            command.arg(self.tree.shape);
+    fn spent(&self, stand: &Stand, side: Side) -> Outcome<Cost> {
+        let children = Cost::of_ended_children()?;
+        Ok(match self.source(side) {
+            Some(source) => stand.cost(source)? + children,
+            None => children,
+        })
+    }
+
+    fn commit(&self, stand: &mut Stand) -> Outcome<Done> {
+        let before = self.spent(stand, Side::Promise)?;
+        let served = stand.serve_anew(Source::Tree(self.tree))?;
+        let cost = self.spent(stand, Side::Promise)? - before;
+        Ok((served.files as f64, served.seconds, cost))
+    }
+
+    fn create(&self, stand: &Stand) -> Outcome<Done> {
+        let folder = stand.scratch_folder("made")?;
+        let before = self.spent(stand, Side::Baseline)?;
+        let (names, seconds) = self.run(stand, "make", true, &folder)?;
+        let cost = self.spent(stand, Side::Baseline)? - before;
+        fs::remove_dir_all(folder)?;
+        Ok((names, seconds, cost))
+    }
+
+    fn look(&self, stand: &mut Stand, side: Side, step: Step) -> Outcome<Done> {
+        let folder = self.folder(stand, side)?;
+        let (verb, shaped) = step.verb();
+        if self.beside == Beside::Memory {
+            self.run(stand, verb, shaped, &folder)?;
         }
-        let seen = fields({
-            command.arg(folder);
-            command
-        })?;
-        let number = |key: &str| {
-            seen.get(key)
-                .copied()
-                .ok_or(format!("no {key} was printed"))
-        };
-        Ok((number("names")?, number("nanoseconds")? / 1e9))
+        let before = self.spent(stand, side)?;
+        let (names, seconds) = self.run(stand, verb, shaped, &folder)?;
+        Ok((names, seconds, self.spent(stand, side)? - before))
+    }
+
+    /// Names and seconds.
+    fn run(&self, stand: &Stand, verb: &str, shaped: bool, folder: &Path) -> Outcome<(f64, f64)> {
+        let mut command = stand.programs().names();
+        command.arg(verb);
+        command.args(shaped.then_some(self.tree.shape));
+        command.arg(folder);
+        let seen = fields(command)?;
+        Ok((number(&seen, "names")?, number(&seen, "nanoseconds")? / 1e9))
+    }
+
+    /// A tree of which the kernel knows nothing, or that of ordinary files.
+    fn folder(&self, stand: &mut Stand, side: Side) -> Outcome<PathBuf> {
+        match self.source(side) {
+            Some(source) => {
+                let path = stand.serve_anew(source)?.path;
+                // A single process is rid of all that by unmounting.
+                if side == Side::Promise {
+                    self.until_forgotten(stand)?;
+                }
+                Ok(path)
+            }
+            None => self.ordinary(stand),
+        }
+    }
+
+    /// Waits until the kernel has forgotten the promise before, so that the daemon does not hear
+    /// of it while the next one is measured.
+    fn until_forgotten(&self, stand: &Stand) -> Outcome {
+        let started = Instant::now();
+        while started.elapsed() < PATIENCE {
+            let fpctl = stand.fpctl(self.tree.caching)?;
+            if Gauges::ask(fpctl)?.get("lookups")? < KNOWN_TO_OTHERS {
+                return Ok(());
+            }
+            std::thread::sleep(LOOK);
+        }
+        Err("the kernel does not forget the names of an ended promise".into())
     }
 
     /// The tree as ordinary files, made when it is first wanted.
@@ -112,7 +198,7 @@ impl Naming {
         let path = stand.scratch().join(&name);
         if !path.exists() {
             stand.scratch_folder(&name)?;
-            self.run(stand, "make", path.clone())?;
+            self.run(stand, "make", true, &path)?;
         }
         Ok(path)
     }

@@ -12,7 +12,7 @@ use super::copying::{Tree, succeed};
 use super::cost::Cost;
 use super::daemons::Caching;
 use super::measurement::{Measurement, Side};
-use super::reading::fields;
+use super::reading::{fields, number};
 use super::stand::{Source, Stand, TreeServed};
 use crate::Outcome;
 
@@ -89,6 +89,7 @@ impl Passing {
             cpu_microseconds: cost.cpu_nanoseconds as f64 / 1e3 / mebibytes,
             switches: cost.switches as f64 / mebibytes,
             latency: None,
+            memory_kibibytes: None,
         })
     }
 
@@ -122,12 +123,7 @@ impl Passing {
         let mut command = measuring;
         command.arg(file).arg(self.bytes(side).to_string());
         let seen = fields(command)?;
-        let number = |key: &str| {
-            seen.get(key)
-                .copied()
-                .ok_or(format!("no {key} was printed"))
-        };
-        Ok((number("bytes")?, number("nanoseconds")? / 1e9))
+        Ok((number(&seen, "bytes")?, number(&seen, "nanoseconds")? / 1e9))
     }
 }
 

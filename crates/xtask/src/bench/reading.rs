@@ -31,7 +31,10 @@ impl Reading {
     }
 
     pub fn measure(&self, stand: &Stand, side: Side) -> Outcome<Measurement> {
-        let source = source(side);
+        self.measure_of(stand, source(side))
+    }
+
+    pub fn measure_of(&self, stand: &Stand, source: Source) -> Outcome<Measurement> {
         let order = match self.order {
             Order::Sequential => "sequential",
             Order::Random => "random",
@@ -46,11 +49,7 @@ impl Reading {
         let before = stand.cost(source)?;
         let seen = fields(command)?;
         let cost = stand.cost(source)? - before;
-        let number = |key: &str| {
-            seen.get(key)
-                .copied()
-                .ok_or_else(|| format!("bench-reader printed no {key}"))
-        };
+        let number = |key| number(&seen, key);
         let (reads, seconds) = (number("reads")?, number("nanoseconds")? / 1e9);
         // The side also worked through the reader's warm-up, which the reader does not count.
         let side_reads = number("all_reads")?;
@@ -67,16 +66,21 @@ impl Reading {
                 p50_microseconds: number("p50")? / 1e3,
                 p99_microseconds: number("p99")? / 1e3,
             }),
+            memory_kibibytes: None,
         })
     }
 
-    /// Reads the whole file once and compares it with what should be there.
     pub fn verify(stand: &Stand, side: Side) -> Outcome {
-        let mut command = stand.programs().reader();
-        command.arg("verify").arg(stand.file(source(side))?);
-        command.arg(u64::MAX.to_string());
-        fields(command).map(drop)
+        verify_file(stand, source(side))
     }
+}
+
+/// Reads the whole file once and compares it with what should be there.
+pub fn verify_file(stand: &Stand, source: Source) -> Outcome {
+    let mut command = stand.programs().reader();
+    command.arg("verify").arg(stand.file(source)?);
+    command.arg(u64::MAX.to_string());
+    fields(command).map(drop)
 }
 
 fn source(side: Side) -> Source {
@@ -98,4 +102,10 @@ pub fn fields(mut command: Command) -> Outcome<HashMap<String, f64>> {
         .filter_map(|field| field.split_once('='))
         .map(|(key, value)| Ok((key.to_owned(), value.parse()?)))
         .collect()
+}
+
+/// One of the fields.
+pub fn number(fields: &HashMap<String, f64>, key: &str) -> Outcome<f64> {
+    let value = fields.get(key).copied();
+    value.ok_or_else(|| format!("no {key} was printed").into())
 }

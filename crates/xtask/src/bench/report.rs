@@ -41,6 +41,13 @@ impl Measured {
         Some(p99(Side::Promise)?.median / p99(Side::Baseline)?.median)
     }
 
+    /// KiB; none where memory is not what the case is about.
+    pub fn memory(&self, side: Side) -> Option<Summary> {
+        let figures = self.pairs.iter().map(|pair| pair.side(side));
+        let figures: Option<Vec<f64>> = figures.map(|now| now.memory_kibibytes).collect();
+        figures.map(|figures| Summary::of(figures.into_iter()))
+    }
+
     /// None where single operations are not timed.
     fn latency(&self, side: Side, value: impl Fn(&Latency) -> f64) -> Option<Summary> {
         let latencies = self.pairs.iter().map(|pair| pair.side(side).latency);
@@ -49,7 +56,7 @@ impl Measured {
     }
 }
 
-const HEADINGS: [&str; 10] = [
+const HEADINGS: [&str; 11] = [
     "case",
     "baseline",
     "promise",
@@ -60,6 +67,7 @@ const HEADINGS: [&str; 10] = [
     "p99 us",
     "cpu us each",
     "switches each",
+    "memory KiB",
 ];
 
 impl Report {
@@ -154,6 +162,7 @@ fn cells(measured: &Measured) -> Vec<String> {
         latency(|latency| latency.p99_microseconds),
         cost(|now| now.cpu_microseconds),
         cost(|now| now.switches),
+        both(&|side: Side| Some(measured.memory(side)?.median)),
     ]
 }
 
@@ -182,6 +191,7 @@ fn case_json(measured: &Measured) -> Value {
             "switches_each": of(|now| now.switches),
             "p50_microseconds": latency(|latency| latency.p50_microseconds),
             "p99_microseconds": latency(|latency| latency.p99_microseconds),
+            "memory_kibibytes": measured.memory(side).map(summary_json),
         })
     };
     let target = measured.case.target;
@@ -191,6 +201,7 @@ fn case_json(measured: &Measured) -> Value {
         "target": target.ratio,
         "target_rate": target.rate,
         "target_p99_ratio": target.p99,
+        "target_memory_kibibytes": target.memory,
         "p99_ratio": measured.p99_ratio(),
         "at_most": measured.case.most(),
         "ratio": summary_json(measured.ratio()),

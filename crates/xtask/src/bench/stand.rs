@@ -28,8 +28,12 @@ pub enum Source {
     SingleProcess,
     /// The same through the kernel's page cache.
     KeepCache,
+    /// The names of a tree by such a process, of the shape.
+    Names(&'static str),
     /// A file promised by a provider in C that has it in memory (tests/bench/provider.c).
     Memory,
+    /// Another such file, by a provider of its own through the same daemon.
+    Neighbour,
     /// A promised tree (tests/bench/tree.rs).
     Tree(Tree),
 }
@@ -38,8 +42,8 @@ impl Source {
     /// The daemon it is served through.
     fn caching(self) -> Option<Caching> {
         match self {
-            Self::SingleProcess | Self::KeepCache => None,
-            Self::Memory => Some(Caching::Off),
+            Self::SingleProcess | Self::KeepCache | Self::Names(_) => None,
+            Self::Memory | Self::Neighbour => Some(Caching::Off),
             Self::Tree(tree) => Some(tree.caching),
         }
     }
@@ -57,7 +61,7 @@ pub struct TreeServed {
 
 impl TreeServed {
     /// `FILES BYTES NANOSECONDS PATH`, as the serving programs tell it.
-    fn told(line: &str) -> Outcome<Self> {
+    pub fn told(line: &str) -> Outcome<Self> {
         let mut words = line.splitn(4, ' ');
         let mut next = || words.next().ok_or("what is served was not told whole");
         Ok(Self {
@@ -71,9 +75,14 @@ impl TreeServed {
     /// The first one, of a tree without directories.
     pub fn file(&self, source: Source) -> PathBuf {
         match source {
-            Source::Tree(_) => self.path.join("file-0"),
+            Source::Tree(_) => self.first_file(),
             _ => self.path.clone(),
         }
+    }
+
+    /// Of a tree without directories.
+    pub fn first_file(&self) -> PathBuf {
+        self.path.join("file-0")
     }
 }
 
@@ -124,9 +133,9 @@ impl Stand {
         }
         let mut process = Process::start(command)?;
         let file = match source {
-            Source::Memory => Some(PathBuf::from(process.line()?)),
+            Source::Memory | Source::Neighbour => Some(PathBuf::from(process.line()?)),
             Source::SingleProcess => Some(TreeServed::told(&process.ask("again")?)?.path),
-            Source::KeepCache | Source::Tree(_) => None,
+            Source::KeepCache | Source::Names(_) | Source::Tree(_) => None,
         };
         Ok(Served {
             source,
@@ -148,7 +157,13 @@ impl Stand {
                 command.args([&size.to_string(), mode]);
                 command
             }
-            Source::Memory => {
+            Source::Names(shape) => {
+                let mut command = programs.baseline();
+                command.arg(programs.private_folder(&format!("baseline-{shape}"))?);
+                command.args([shape, "names"]);
+                command
+            }
+            Source::Memory | Source::Neighbour => {
                 let mut command = programs.provider();
                 command.arg(FILE_SIZE.to_string());
                 command
@@ -189,10 +204,9 @@ impl Stand {
     }
 
     /// fpctl in a daemon's session.
-    pub fn fpctl(&self, caching: Caching, verb: &str) -> Outcome<Command> {
+    pub fn fpctl(&self, caching: Caching) -> Outcome<Command> {
         let mut command = self.programs.fpctl();
         self.daemons.attach(&mut command, caching)?;
-        command.arg(verb);
         Ok(command)
     }
 

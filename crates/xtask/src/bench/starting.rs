@@ -121,10 +121,12 @@ pub fn measure(stand: &mut Stand, side: Side) -> Outcome<Measurement> {
             p50_microseconds: microseconds,
             p99_microseconds: microseconds,
         }),
+        memory_kibibytes: None,
     })
 }
 
-fn printed(mut command: Command) -> Outcome<String> {
+/// What a program printed that ended well.
+pub fn printed(mut command: Command) -> Outcome<String> {
     let output = command.stdin(Stdio::null()).output()?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);

@@ -13,6 +13,8 @@ pub struct Target {
     pub rate: Option<f64>,
     /// The 99th percentile of the promise's latencies, as a multiple of the baseline's, at most.
     pub p99: Option<f64>,
+    /// KiB of memory, at most.
+    pub memory: Option<f64>,
 }
 
 impl Target {
@@ -20,6 +22,7 @@ impl Target {
         ratio: None,
         rate: None,
         p99: None,
+        memory: None,
     };
 
     pub const fn ratio(least: f64) -> Self {
@@ -32,6 +35,13 @@ impl Target {
     pub const fn rate(least: f64) -> Self {
         Self {
             rate: Some(least),
+            ..Self::NONE
+        }
+    }
+
+    pub const fn memory(most: f64) -> Self {
+        Self {
+            memory: Some(most),
             ..Self::NONE
         }
     }
@@ -70,6 +80,11 @@ impl Target {
                 "{name}: p99 is {p99:.2} times the baseline's, target {most:.2}"
             ));
         }
+        let memory = measured.memory(Side::Promise).map(|memory| memory.median);
+        let too_much = self.memory.zip(memory).filter(|(most, now)| now > most);
+        if let Some((most, memory)) = too_much {
+            missed.push(format!("{name}: {memory:.0} KiB, target {most:.0}"));
+        }
         missed
     }
 }
@@ -79,7 +94,8 @@ impl fmt::Display for Target {
         let ratio = self.ratio.map(|least| format!("{least:.2}"));
         let rate = self.rate.map(|least| format!("{least:.0}/s"));
         let p99 = self.p99.map(|most| format!("p99 x{most:.1}"));
-        let all: Vec<String> = [ratio, rate, p99].into_iter().flatten().collect();
+        let memory = self.memory.map(|most| format!("{most:.0} KiB"));
+        let all: Vec<String> = [ratio, rate, p99, memory].into_iter().flatten().collect();
         out.write_str(if all.is_empty() { "-" } else { "" })?;
         out.write_str(&all.join(", "))
     }
@@ -98,5 +114,6 @@ mod tests {
             Target::ratio(0.65).and_p99(2.0).to_string(),
             "0.65, p99 x2.0"
         );
+        assert_eq!(Target::memory(200.0).to_string(), "200 KiB");
     }
 }
