@@ -6,6 +6,9 @@
 //! `bench-names list FOLDER` lists every directory, without asking what the entries are.
 //! `bench-names list-stat FOLDER` asks for the attributes of each entry too, as the listing goes on.
 //! `bench-names stat SHAPE FOLDER` asks for the attributes of every file, by its path.
+//! `bench-names sort SHAPE` sorts the paths of the tree and writes them to memory, a memfd.
+//! `bench-names missing FOLDER` asks for names that are not in the folder, 20,000 times.
+//! `bench-names entries FOLDER` lists the folder, and nothing below it, 20 times.
 //! `bench-names verify SHAPE FOLDER` compares names and lengths with what should be there.
 //! Each prints one line of `key=value`.
 
@@ -34,6 +37,44 @@ fn make(shape: &Shape, folder: &Path) -> Outcome {
         File::create_new(folder.join(&file.path))?.set_len(file.size)?;
     }
     Ok(shape.files.len())
+}
+
+/// The least that is done to a tree of names before anybody else can have it.
+fn sort(shape: &Shape) -> Outcome {
+    let all = shape.directories.iter();
+    let mut paths: Vec<&str> = all.map(String::as_str).collect();
+    paths.extend(shape.files.iter().map(|file| &*file.path));
+    paths.sort_unstable();
+    let memory = rustix::fs::memfd_create("bench-names", rustix::fs::MemfdFlags::CLOEXEC)?;
+    let mut out = io::BufWriter::new(File::from(memory));
+    for path in &paths {
+        out.write_all(path.as_bytes())?;
+        out.write_all(&[0])?;
+    }
+    out.flush()?;
+    Ok(shape.files.len())
+}
+
+/// Nobody keeps that a name is missing, so each of these is asked of whoever serves the folder.
+fn miss(folder: &Path) -> Outcome {
+    const TIMES: usize = 20_000;
+    // As if it stood in the middle of the others.
+    let missing = folder.join("file-5.missing");
+    for _ in 0..TIMES {
+        if fs::symlink_metadata(&missing).is_ok() {
+            return Err(format!("{} is there", missing.display()).into());
+        }
+    }
+    Ok(TIMES)
+}
+
+fn entries(folder: &Path) -> Outcome {
+    const TIMES: usize = 20;
+    let mut names = 0;
+    for _ in 0..TIMES {
+        names += fs::read_dir(folder)?.count();
+    }
+    Ok(names)
 }
 
 /// What a walk does with each entry beside going into directories.
@@ -111,12 +152,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         (["make", _, folder], Some(shape)) => make(shape, Path::new(folder))?,
         (["stat", _, folder], Some(shape)) => stat(shape, Path::new(folder))?,
         (["verify", _, folder], Some(shape)) => verify(shape, Path::new(folder))?,
+        (["sort", _], Some(shape)) => sort(shape)?,
+        (["missing", folder], _) => miss(Path::new(folder))?,
+        (["entries", folder], _) => entries(Path::new(folder))?,
         (["list", folder], _) => walk(Path::new(folder), Look::Name)?,
         (["list-stat", folder], _) => walk(Path::new(folder), Look::Attributes)?,
         _ => {
-            return Err("usage: bench-names make|stat|verify SHAPE FOLDER, \
-                        or list|list-stat FOLDER; shapes are in shape.rs"
-                .into());
+            return Err(
+                "usage: bench-names make|stat|verify SHAPE FOLDER, sort SHAPE, \
+                        or list|list-stat|missing|entries FOLDER; shapes are in shape.rs"
+                    .into(),
+            );
         }
     };
     let nanoseconds = started.elapsed().as_nanos();

@@ -9,6 +9,8 @@
 //! `bench-tree first` does the same once, with one small file, opens that and prints how many
 //! nanoseconds after its own start it had the first byte.
 //! `bench-tree sessions COUNT` has so many providers (sessions.rs), until its input ends.
+//! `bench-tree promises COUNT` has so many promises, until its input ends; `bench-tree churn COUNT`
+//! makes and destroys so many one after the other (promises.rs).
 //! `bench-tree write SHAPE FOLDER` makes the tree of ordinary files.
 //! `bench-tree verify SHAPE FOLDER` compares a copy with what should be there.
 
@@ -16,12 +18,14 @@
 
 mod content;
 mod memory;
+mod promises;
 mod sessions;
 mod shape;
 mod word;
 
 use std::error::Error;
 use std::ffi::CStr;
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, BufRead, Write};
 use std::os::unix::fs::FileExt;
@@ -76,8 +80,10 @@ fn publish(context: &Context, provider: &Provider, shape: &Shape) -> Outcome<Pat
     for directory in &shape.directories {
         builder.add_dir(directory.as_bytes(), attr(0o755, 0), b"directory")?;
     }
+    let mut node_id = String::new();
     for (number, file) in shape.files.iter().enumerate() {
-        let node_id = number.to_string();
+        node_id.clear();
+        write!(node_id, "{number}")?;
         builder.add_file(
             file.path.as_bytes(),
             attr(0o644, file.size),
@@ -198,9 +204,11 @@ fn main() -> Outcome {
         (["write", _, folder], Some(shape)) => write(&shape, Path::new(folder)),
         (["verify", _, folder], Some(shape)) => verify(&shape, Path::new(folder)),
         (["sessions", count], None) => sessions::hold(count.parse()?),
+        (["promises", count], None) => promises::hold(count.parse()?),
+        (["churn", count], None) => promises::churn(count.parse()?),
         (["first"], None) => first_byte(started),
         _ => Err("usage: bench-tree serve SHAPE MILLISECONDS CONCURRENT, \
-                  write|verify SHAPE FOLDER, sessions COUNT, or first; shapes are in shape.rs"
+                  write|verify SHAPE FOLDER, sessions|promises|churn COUNT, or first; shapes are in shape.rs"
             .into()),
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod balance;
 pub mod copying;
+pub mod in_process;
 pub mod reader;
 
 use std::path::{Path, PathBuf};

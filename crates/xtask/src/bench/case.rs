@@ -1,12 +1,15 @@
 //! What is measured, and what a promise must reach. The cases themselves are in `cases.rs`.
 
+use super::asking;
 use super::bounding::Bounding;
 use super::copying::Copying;
 use super::idling;
 use super::measurement::{Measurement, Side};
+use super::multitude::Multitude;
 use super::naming::Naming;
 use super::passing::Passing;
 use super::reading::Reading;
+use super::scaling::Scaling;
 use super::sharing;
 use super::stand::{Source, Stand};
 use super::starting;
@@ -38,6 +41,12 @@ pub enum Work {
     Idle,
     /// A file that is many times as large as the store.
     Bound(Bounding),
+    /// Ever more nodes.
+    Scale(Scaling),
+    /// Single names in a large directory.
+    Ask,
+    /// Many promises.
+    Multiply(Multitude),
 }
 
 impl Case {
@@ -52,7 +61,8 @@ impl Case {
             Work::Share => sharing::SINGLE.unit(),
             Work::Copy(copying) => copying.unit(),
             Work::Pass(_) | Work::Bound(_) => "MiB/s",
-            Work::Name(_) => "names/s",
+            Work::Name(_) | Work::Scale(_) | Work::Ask => "names/s",
+            Work::Multiply(multitude) => multitude.unit(),
             Work::Start => "starts/s",
             Work::Idle => "sessions/s",
         }
@@ -72,11 +82,14 @@ impl Case {
             Work::Read(_) => vec![Source::SingleProcess, Source::Memory],
             Work::Share => vec![Source::Memory, Source::Neighbour],
             Work::Copy(copying) => vec![Source::Tree(copying.tree)],
+            Work::Ask => [Side::Baseline, Side::Promise].map(asking::source).to_vec(),
             Work::Pass(passing) => [Side::Baseline, Side::Promise]
                 .map(|side| passing.source(side))
                 .to_vec(),
             Work::Name(naming) => naming.sources(),
-            Work::Start | Work::Idle | Work::Bound(_) => Vec::new(),
+            Work::Start | Work::Idle | Work::Bound(_) | Work::Scale(_) | Work::Multiply(_) => {
+                Vec::new()
+            }
         }
     }
 
@@ -91,7 +104,8 @@ impl Case {
             Work::Name(naming) => naming.verify(stand, side),
             Work::Start => starting::measure(stand, side).map(drop),
             // Its programs fail by themselves if they cannot read.
-            Work::Idle => Ok(()),
+            Work::Idle | Work::Ask | Work::Multiply(_) => Ok(()),
+            Work::Scale(scaling) => scaling.verify(stand, side),
             Work::Bound(bounding) => bounding.verify(stand, side),
         }
     }
@@ -106,6 +120,9 @@ impl Case {
             Work::Start => starting::measure(stand, side),
             Work::Idle => idling::measure(stand, side),
             Work::Bound(bounding) => bounding.measure(stand, side),
+            Work::Scale(scaling) => scaling.measure(stand, side),
+            Work::Ask => asking::measure(stand, side),
+            Work::Multiply(multitude) => multitude.measure(stand, side),
         }
     }
 }

@@ -13,9 +13,11 @@
 use super::bounding::Bounding;
 use super::case::{Case, Work};
 use super::copying::{Copying, Counted, Tree};
+use super::multitude::Multitude;
 use super::naming::{Beside as NamesBeside, Naming, Step};
 use super::passing::{Beside, By, Passing, WHOLE};
 use super::reading::{Order, Reading};
+use super::scaling::{Holder, Scaling, Walk};
 use super::target::Target;
 
 /// One file of 256 MiB; one of 32 MiB; four of 8 MiB.
@@ -42,10 +44,13 @@ const fn hidden(name: &'static str, tree: Tree, by: By) -> Case {
 const COLD: Target = Target::ratio(0.9);
 /// Of a tmpfs, where it need not.
 const WARM: Target = Target::ratio(0.6);
+/// Three times what sorting the paths and writing them to memory takes is enough for a large tree;
+/// of a small one most of the time is a call's.
+const SORTED: Target = Target::ratio(1.0 / 3.0);
 /// A store of 64 MiB, and what else a daemon needs for a reader in sequence.
 const BOUND: f64 = ((64 + 48) << 10) as f64;
 
-pub const CASES: [Case; 33] = [
+pub const CASES: [Case; 52] = [
     read(
         "sequential-1m",
         Order::Sequential,
@@ -128,6 +133,37 @@ pub const CASES: [Case; 33] = [
     name("find-1m", cold("1m", Step::List), COLD).long(),
     name("find-stat-1m", cold("1m", Step::ListStat), COLD).long(),
     name("list-wide", cold("wide", Step::ListStat), COLD).long(),
+    name("scale-commit-1k", Naming::sorting("1k"), Target::NONE),
+    name("scale-commit-10k", Naming::sorting("10k"), Target::NONE),
+    name("scale-commit-100k", Naming::sorting("100k"), Target::NONE),
+    name("scale-commit-1m", Naming::sorting("1m"), SORTED).long(),
+    list("scale-list-1k", "1k", 1_000),
+    list("scale-list-10k", "10k", 10_000),
+    list("scale-list-100k", "100k", 100_000),
+    list("scale-list-1m", "1m", 1_000_000).long(),
+    list("scale-list-wide", "wide", 200_000).long(),
+    stat("scale-stat-1k", "1k", 1_000),
+    stat("scale-stat-10k", "10k", 10_000),
+    stat("scale-stat-100k", "100k", 100_000),
+    stat("scale-stat-1m", "1m", 1_000_000).long(),
+    stat("scale-stat-wide", "wide", 200_000).long(),
+    inodes("scale-inodes-100k", "100k"),
+    inodes("scale-inodes-1m", "1m").long(),
+    // A lookup takes at most twice as long.
+    work("scale-lookup", Work::Ask, Target::ratio(0.5)),
+    // Listing takes at most twice as long.
+    work(
+        "scale-root",
+        Work::Multiply(Multitude::Listed),
+        Target::ratio(0.5),
+    ),
+    // The last ones take at most 1.2 times as long.
+    work(
+        "scale-churn",
+        Work::Multiply(Multitude::Churned),
+        Target::memory(2048.0).and_ratio(1.0 / 1.2),
+    )
+    .long(),
     copy(
         "materialize-tree",
         Copying::through_mount(Tree::MIXED, Counted::Mebibytes),
@@ -197,6 +233,42 @@ const fn pass(name: &'static str, tree: Tree, by: By, beside: Beside, target: Ta
 
 const fn name(name: &'static str, naming: Naming, target: Target) -> Case {
     work(name, Work::Name(naming), target)
+}
+
+/// What the daemon has of its own for a tree that was listed.
+const fn list(name: &'static str, shape: &'static str, nodes: u64) -> Case {
+    scale(name, shape, nodes, Walk::Names)
+}
+
+/// The same with the attributes of each entry.
+const fn stat(name: &'static str, shape: &'static str, nodes: u64) -> Case {
+    scale(name, shape, nodes, Walk::Attributes)
+}
+
+/// Smaller trees are listed in a moment; what counts of them is the memory.
+const fn scale(name: &'static str, shape: &'static str, nodes: u64, walk: Walk) -> Case {
+    let scaling = Scaling {
+        shape,
+        walk,
+        holder: Holder::Server,
+    };
+    let memory = Target::memory(Scaling::most(nodes));
+    let target = if nodes < 100_000 {
+        memory
+    } else {
+        memory.and_ratio(0.9)
+    };
+    work(name, Work::Scale(scaling), target)
+}
+
+/// What the kernel itself takes for a tree whose every inode it knows.
+const fn inodes(name: &'static str, shape: &'static str) -> Case {
+    let scaling = Scaling {
+        shape,
+        walk: Walk::Attributes,
+        holder: Holder::Kernel,
+    };
+    work(name, Work::Scale(scaling), Target::NONE)
 }
 
 const fn copy(name: &'static str, copying: Copying, target: f64) -> Case {

@@ -61,6 +61,11 @@ impl Daemon {
         self.process.id()
     }
 
+    /// Where promises appear.
+    pub fn mount(&self) -> PathBuf {
+        self.runtime_dir.join("fuse-promise")
+    }
+
     /// Lets a program find it.
     pub fn attach(&self, command: &mut Command) {
         in_session(command, &self.runtime_dir);

@@ -3,13 +3,16 @@
 //! Each case (`cases.rs`) lets a baseline and a promise do the same work: read a file over and over
 //! (`reading.rs`), beside a busy neighbour (`sharing.rs`) or once (`passing.rs`), copy a tree
 //! (`copying.rs`), handle names (`naming.rs`), start (`starting.rs`). Two are about memory: that of
-//! sessions which do nothing (`idling.rs`) and that of a large file (`bounding.rs`).
+//! sessions which do nothing (`idling.rs`) and that of a large file (`bounding.rs`). Those that begin
+//! with scale show what grows with the tree (`scaling.rs`), with a directory (`asking.rs`) and with
+//! the number of promises (`multitude.rs`).
 //!
 //! Nearly everything that serves is there for the whole run (`stand.rs`). In every round each case
 //! is measured on the one side and at once on the other, so that whatever else the machine does
 //! meets both. What counts is the median over the rounds of the two rates' quotient; bare rates of
 //! a shared machine mean little.
 
+mod asking;
 mod bounding;
 mod case;
 mod cases;
@@ -20,6 +23,7 @@ mod gauges;
 mod hardware;
 mod idling;
 mod measurement;
+mod multitude;
 mod naming;
 mod passing;
 mod process;
@@ -27,6 +31,7 @@ mod programs;
 mod reading;
 mod report;
 mod residence;
+mod scaling;
 mod scratch;
 mod sharing;
 mod stand;
@@ -55,7 +60,7 @@ const ROUNDS_TO_ASSERT: usize = 7;
 #[derive(Debug, Args)]
 pub struct Bench {
     /// Measure only the cases whose name begins so, of sequential, random, fairness, cached, slow,
-    /// first-byte, idle-sessions, commit, find, stat, list-wide, materialize and bounded-4g;
+    /// first-byte, idle-sessions, commit, find, stat, list-wide, materialize, scale and bounded-4g;
     /// docs/performance.md has them all.
     name: Option<String>,
     /// Also the cases that take minutes. They are measured without it if the name begins no other.

@@ -3,15 +3,15 @@
 //! What the kernel does not know yet is asked of a new promise, and of a single process that has
 //! just mounted the same tree. What it knows is beside the same tree as ordinary files in memory
 //! (a tmpfs), whose names it always knows, since they are nowhere else: a pass that is not measured
-//! has told it those of the promise. A commit is beside creating such files.
+//! has told it those of the promise. A commit is beside creating such files, or beside the least that
+//! can be done to the names: sorting their paths and writing them to memory.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use super::copying::Tree;
 use super::cost::Cost;
-use super::gauges::Gauges;
 use super::measurement::{Measurement, Side};
 use super::reading::{fields, number};
 use super::stand::{Source, Stand};
@@ -26,7 +26,7 @@ pub struct Naming {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// A promise is built and committed; the baseline creates files of the same lengths.
+    /// A promise is built and committed; the baseline creates files of the same lengths, or sorts.
     Make,
     /// Every directory is listed.
     List,
@@ -43,17 +43,12 @@ pub enum Beside {
     SingleProcess,
     /// Names that it knows.
     Memory,
+    /// Paths that are sorted.
+    Sorted,
 }
 
 /// Names, the seconds they took, and what was spent on them.
 type Done = (f64, f64, Cost);
-
-/// Names that readers of other cases keep known, at most.
-const KNOWN_TO_OTHERS: u64 = 1000;
-/// A million names are forgotten in a few seconds.
-const PATIENCE: Duration = Duration::from_secs(120);
-/// How often the daemon is asked meanwhile.
-const LOOK: Duration = Duration::from_millis(20);
 
 impl Step {
     /// What bench-names calls it, and whether it needs to know the shape.
@@ -80,11 +75,15 @@ impl Naming {
         Self::of(shape, Step::Make, Beside::Memory)
     }
 
+    pub const fn sorting(shape: &'static str) -> Self {
+        Self::of(shape, Step::Make, Beside::Sorted)
+    }
+
     pub fn sources(&self) -> Vec<Source> {
         let promise = Source::Tree(self.tree);
         match self.beside {
             Beside::SingleProcess => vec![Source::Names(self.tree.shape), promise],
-            Beside::Memory => vec![promise],
+            Beside::Memory | Beside::Sorted => vec![promise],
         }
     }
 
@@ -93,12 +92,15 @@ impl Naming {
         match (side, self.beside) {
             (Side::Promise, _) => Some(Source::Tree(self.tree)),
             (Side::Baseline, Beside::SingleProcess) => Some(Source::Names(self.tree.shape)),
-            (Side::Baseline, Beside::Memory) => None,
+            (Side::Baseline, Beside::Memory | Beside::Sorted) => None,
         }
     }
 
     /// Both sides must have the same names.
     pub fn verify(&self, stand: &mut Stand, side: Side) -> Outcome {
+        if side == Side::Baseline && self.beside == Beside::Sorted {
+            return Ok(());
+        }
         let folder = self.folder(stand, side)?;
         self.run(stand, "verify", true, &folder).map(drop)
     }
@@ -106,6 +108,7 @@ impl Naming {
     pub fn measure(&self, stand: &mut Stand, side: Side) -> Outcome<Measurement> {
         let (names, seconds, cost) = match (side, self.step) {
             (Side::Promise, Step::Make) => self.commit(stand)?,
+            (Side::Baseline, Step::Make) if self.beside == Beside::Sorted => self.sort(stand)?,
             (Side::Baseline, Step::Make) => self.create(stand)?,
             (_, step) => self.look(stand, side, step)?,
         };
@@ -131,6 +134,15 @@ impl Naming {
         let served = stand.serve_anew(Source::Tree(self.tree))?;
         let cost = self.spent(stand, Side::Promise)? - before;
         Ok((served.files as f64, served.seconds, cost))
+    }
+
+    fn sort(&self, stand: &Stand) -> Outcome<Done> {
+        let before = self.spent(stand, Side::Baseline)?;
+        let mut command = stand.programs().names();
+        command.args(["sort", self.tree.shape]);
+        let (names, seconds) = told(command)?;
+        let cost = self.spent(stand, Side::Baseline)? - before;
+        Ok((names, seconds, cost))
     }
 
     fn create(&self, stand: &Stand) -> Outcome<Done> {
@@ -159,8 +171,7 @@ impl Naming {
         command.arg(verb);
         command.args(shaped.then_some(self.tree.shape));
         command.arg(folder);
-        let seen = fields(command)?;
-        Ok((number(&seen, "names")?, number(&seen, "nanoseconds")? / 1e9))
+        told(command)
     }
 
     /// A tree of which the kernel knows nothing, or that of ordinary files.
@@ -168,28 +179,15 @@ impl Naming {
         match self.source(side) {
             Some(source) => {
                 let path = stand.serve_anew(source)?.path;
-                // A single process is rid of all that by unmounting.
+                // The kernel forgets the promise before, and the daemon hears of it. A single
+                // process is rid of all that by unmounting.
                 if side == Side::Promise {
-                    self.until_forgotten(stand)?;
+                    stand.until_at_rest(source)?;
                 }
                 Ok(path)
             }
             None => self.ordinary(stand),
         }
-    }
-
-    /// Waits until the kernel has forgotten the promise before, so that the daemon does not hear
-    /// of it while the next one is measured.
-    fn until_forgotten(&self, stand: &Stand) -> Outcome {
-        let started = Instant::now();
-        while started.elapsed() < PATIENCE {
-            let fpctl = stand.fpctl(self.tree.caching)?;
-            if Gauges::ask(fpctl)?.get("lookups")? < KNOWN_TO_OTHERS {
-                return Ok(());
-            }
-            std::thread::sleep(LOOK);
-        }
-        Err("the kernel does not forget the names of an ended promise".into())
     }
 
     /// The tree as ordinary files, made when it is first wanted.
@@ -202,4 +200,10 @@ impl Naming {
         }
         Ok(path)
     }
+}
+
+/// Names and seconds, as bench-names tells them.
+fn told(command: Command) -> Outcome<(f64, f64)> {
+    let seen = fields(command)?;
+    Ok((number(&seen, "names")?, number(&seen, "nanoseconds")? / 1e9))
 }

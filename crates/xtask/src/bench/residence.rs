@@ -9,6 +9,16 @@ pub fn share(process: u32) -> Outcome<f64> {
     figure(&format!("/proc/{process}/smaps_rollup"), "Pss:")
 }
 
+/// Its own memory: what it allocated, and nothing that is mapped from anywhere.
+pub fn own(process: u32) -> Outcome<f64> {
+    figure(&format!("/proc/{process}/smaps_rollup"), "Pss_Anon:")
+}
+
+/// What the kernel holds of names and inodes, of every file system.
+pub fn of_names() -> Outcome<f64> {
+    figure("/proc/meminfo", "SReclaimable:")
+}
+
 /// What it holds now, with all that it shares.
 pub fn resident(process: u32) -> Outcome<f64> {
     figure(&format!("/proc/{process}/status"), "VmRSS:")
@@ -44,7 +54,13 @@ mod tests {
     #[test]
     fn this_process_can_be_looked_at() {
         let own = std::process::id();
-        for figure in [share(own), resident(own), peak(own)] {
+        for figure in [
+            share(own),
+            super::own(own),
+            resident(own),
+            peak(own),
+            of_names(),
+        ] {
             assert!(figure.unwrap() > 0.0);
         }
     }

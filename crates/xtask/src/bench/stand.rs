@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use super::case::Case;
 use super::copying::Tree;
@@ -20,6 +21,14 @@ use crate::Outcome;
 const FILE_SIZE: u64 = 8 << 20;
 /// The file of passes through the page cache.
 const PASS_SIZE: u64 = 256 << 20;
+
+/// Who has been idle for so long stays so.
+const AT_REST: Duration = Duration::from_millis(200);
+/// Switches of idle threads within that.
+const IDLE_SWITCHES: u64 = 10;
+/// A million names are forgotten in a few seconds.
+const PATIENCE: Duration = Duration::from_secs(120);
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Something that is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -233,6 +242,24 @@ impl Stand {
             ids.push(self.daemons.id(caching)?);
         }
         Cost::sample(&ids)
+    }
+
+    /// Waits until the processes that serve the source have nothing to do any more.
+    pub fn until_at_rest(&self, source: Source) -> Outcome {
+        let started = Instant::now();
+        let (mut since, mut last) = (started, self.cost(source)?);
+        while since.elapsed() < AT_REST {
+            if started.elapsed() > PATIENCE {
+                return Err(format!("who serves {source:?} does not come to rest").into());
+            }
+            std::thread::sleep(LOOK);
+            let now = self.cost(source)?;
+            // The daemon ticks now and then.
+            if (now - last).switches > IDLE_SWITCHES {
+                (since, last) = (Instant::now(), now);
+            }
+        }
+        Ok(())
     }
 
     /// Ends every process and says so if one of them did not end well.
