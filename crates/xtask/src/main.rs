@@ -12,6 +12,7 @@ mod generate;
 mod machine;
 mod packages;
 mod parts;
+mod soak;
 mod stage;
 mod steps;
 mod test;
@@ -33,6 +34,7 @@ enum Verb {
     Test(test::Test),
     Bench(bench::Bench),
     Fuzz(fuzz::Fuzz),
+    Soak(soak::Soak),
     Gen(generate::Generate),
     #[command(hide = true)]
     Machine(machine::helper::Helper),
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         Verb::Test(test) => test.run(),
         Verb::Bench(bench) => bench.run(),
         Verb::Fuzz(fuzz) => fuzz.run(),
+        Verb::Soak(soak) => soak.run(),
         Verb::Gen(generate) => generate.run(),
         Verb::Machine(helper) => helper.run(),
         Verb::DemoSession(session) => session.run(),

@@ -6,6 +6,7 @@ mod fuzz;
 mod generated;
 mod lints;
 mod semantics;
+pub mod soak;
 mod source_tree;
 mod system;
 mod test_bed;

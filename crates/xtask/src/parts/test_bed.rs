@@ -18,6 +18,7 @@ pub struct TestBed {
     pub stage: Stage,
     machine: Machine,
     tests: Vec<Executable>,
+    environment: Vec<(&'static str, String)>,
 }
 
 impl TestBed {
@@ -42,7 +43,13 @@ impl TestBed {
             stage,
             machine,
             tests,
+            environment: Vec::new(),
         })
+    }
+
+    /// Sets a variable for the tests.
+    pub fn environment(&mut self, name: &'static str, value: String) {
+        self.environment.push((name, value));
     }
 
     /// Runs the tests, then looks for what they left behind.
@@ -51,6 +58,9 @@ impl TestBed {
         for test in &self.tests {
             let mut command = self.stage.command(&self.stage.test(&test.name));
             command.arg(AT_ONCE).args(&selection.filters);
+            for (name, value) in &self.environment {
+                command.env(name, value);
+            }
             if selection.full {
                 command.env("FUSE_PROMISE_TEST_FULL", "1");
             }
