@@ -18,9 +18,10 @@
  *
  * A function that asks the daemon waits up to 10 seconds for an answer, starting the daemon
  * included, and then returns FP_ERR_TIMEOUT or FP_ERR_UNAVAILABLE: fp_provider_register,
- * fp_promise_invalidate, fp_materialize_start, and fp_promise_commit, which registers anew first if
- * the daemon has been started anew. fp_provider_unregister and fp_context_close wait as long at most
- * for the daemon, and besides for read callbacks that are running.
+ * fp_provider_register_ex, fp_promise_destroy, fp_promise_invalidate, fp_materialize_start, and
+ * fp_promise_commit, which registers anew first if the daemon has been started anew.
+ * fp_provider_unregister and fp_context_close wait as long at most for the daemon, and besides for
+ * callbacks that are running.
  *
  * The library's threads block all signals and print nothing. After fork() the child may not use what
  * the parent had open: every fp_ function there returns FP_ERR_UNAVAILABLE, closing functions do
@@ -86,6 +87,12 @@
  * quarters of the daemon's cache can be taken in this way; what does not fit is not kept. */
 #define FP_CACHE_POLICY_KEEP ((fp_cache_policy_t)3u)
 
+/* The promise is out of the listing; files that are open are still read, */
+#define FP_EVENT_DESTROYED ((fp_event_kind_t)1u)
+/* or the last of them was closed: no more reads of it will come, and what the program keeps for the
+ * promise may be freed. */
+#define FP_EVENT_RELEASED ((fp_event_kind_t)2u)
+
 /* A job copies, has ended well, has ended with a failure of the whole or of an entry, or was
  * stopped. */
 #define FP_JOB_RUNNING ((fp_materialize_state_t)0u)
@@ -103,6 +110,8 @@
     { (uint32_t)sizeof(fp_context_options_t), FP_API_VERSION, NULL }
 #define FP_PROVIDER_OPS_INIT(read_fn) \
     { (uint32_t)sizeof(fp_provider_ops_t), (read_fn) }
+#define FP_PROVIDER_CONFIG_INIT(read_fn) \
+    { (uint32_t)sizeof(fp_provider_config_t), 0u, 0u, 0u, (read_fn), NULL }
 #define FP_NODE_ATTR_INIT \
     { (uint32_t)sizeof(fp_node_attr_t), 0u, 0u, 0 }
 #define FP_MATERIALIZE_OPTIONS_INIT \
@@ -214,8 +223,9 @@ typedef struct fp_read_response_t {
  * Answers one read.
  *
  * It runs on a thread of the library that blocks every signal, one call at a time for each
- * provider, until fp_provider_unregister() has returned. user_data is what fp_provider_register()
- * was given; the library only hands it on, and does so from its own thread.
+ * provider unless fp_provider_config_t.max_concurrent_reads allows more, until
+ * fp_provider_unregister() has returned. user_data is what fp_provider_register() was given; the
+ * library only hands it on, and does so from its own threads.
  *
  * Write up to response->buffer_len bytes into response->buffer, set response->bytes_written and
  * return FP_OK. Fewer bytes than asked for is allowed: the library asks again for the rest. No
@@ -249,6 +259,81 @@ typedef struct fp_provider_ops_t {
      */
     fp_provider_read_fn read;
 } fp_provider_ops_t;
+
+/**
+ * What an event tells of: one of the FP_EVENT_ constants. Later versions may tell more; a callback
+ * leaves alone what it does not know.
+ */
+typedef uint32_t fp_event_kind_t;
+
+/**
+ * What has happened. The struct and its texts belong to the library and are valid until the
+ * callback returns.
+ */
+typedef struct fp_event_t {
+    /**
+     * sizeof(fp_event_t) of the library, which may be larger than the program's.
+     */
+    uint32_t struct_size;
+    /**
+     * One of the FP_EVENT_ constants.
+     */
+    fp_event_kind_t kind;
+    /**
+     * The promise it happened to, for instance "promise-7".
+     */
+    const char *promise_id;
+} fp_event_t;
+
+/**
+ * Hears what becomes of the provider's promises.
+ *
+ * It runs on the threads that run the read callback, and with max_concurrent_reads 1 never beside
+ * it; it is never called while it runs. What it hears of one promise is in the order in which it
+ * happened. FP_EVENT_RELEASED comes once for each promise that is destroyed, when the last read
+ * callback for it has returned. There are no events of promises that end with their provider:
+ * none after fp_provider_unregister() has returned, and none when the daemon ends. An event may
+ * come before the fp_promise_commit() of its promise has returned, if somebody is that fast.
+ *
+ * Reads of the provider may have to wait until it returns. It may call any fp_ function, as the
+ * read callback may, fp_provider_unregister() of its own provider included: then this call is the
+ * last. It must not throw a C++ exception or longjmp() out.
+ */
+typedef void (*fp_provider_event_fn)(const struct fp_event_t *event, void *user_data);
+
+/**
+ * The callbacks of a provider and how they are called. Initialise it with
+ * FP_PROVIDER_CONFIG_INIT(read_fn). The struct is copied.
+ */
+typedef struct fp_provider_config_t {
+    /**
+     * sizeof(fp_provider_config_t).
+     */
+    uint32_t struct_size;
+    /**
+     * Must be 0; no bit has a meaning yet.
+     */
+    uint32_t flags;
+    /**
+     * How many read callbacks may run at a time, each on a thread of its own: up to 4096, and 0
+     * means one. Threads are started as they are needed; more than 128, for which the daemon has
+     * room, never run.
+     */
+    uint32_t max_concurrent_reads;
+    /**
+     * After how many milliseconds a read has failed with FP_ERR_TIMEOUT. 0 means as long as the
+     * daemon gives every provider, 30 s unless it was started with another time.
+     */
+    uint32_t read_timeout_ms;
+    /**
+     * Answers reads. Must not be NULL.
+     */
+    fp_provider_read_fn read;
+    /**
+     * Hears what becomes of promises. May be NULL.
+     */
+    fp_provider_event_fn event;
+} fp_provider_config_t;
 
 /**
  * What stat() shows of a node. Initialise it with FP_NODE_ATTR_INIT, which sets everything else to
@@ -543,12 +628,24 @@ fp_status_t fp_provider_register(struct fp_context_t *context,
  * Ends a provider and frees its handle. Its promises go out of the listing at once; reads of files
  * that are still open fail with EIO. NULL does nothing.
  *
- * When it returns, the read callback does not run and will not run again, so user_data may be
- * freed. It waits for a callback that is running, however long that takes: do not hold a lock
- * that the callback takes. Called from inside the read callback it does not wait for it, and that
- * call is the last.
+ * When it returns, no callback of the provider runs or will run again, so user_data may be freed.
+ * It waits for callbacks that are running, however long that takes: do not hold a lock that they
+ * take. Called from inside a callback it waits for none, and no other one begins after it; those
+ * that run beside it, if there may be several, end after it.
  */
 void fp_provider_unregister(struct fp_provider_t *provider);
+
+/**
+ * Registers a provider as fp_provider_register() does, with more to choose.
+ *
+ * FP_ERR_INVALID_ARGUMENT: context, config or out_provider is NULL, struct_size is wrong, a bit of
+ * config->flags is set, config->max_concurrent_reads is more than 4096, or config->read is NULL.
+ * Other failures are those of fp_provider_register().
+ */
+fp_status_t fp_provider_register_ex(struct fp_context_t *context,
+                                    const struct fp_provider_config_t *config,
+                                    void *user_data,
+                                    struct fp_provider_t **out_provider);
 
 /**
  * Begins a promise of the given provider. The provider must have been registered through the same
@@ -648,6 +745,27 @@ fp_status_t fp_promise_builder_set_cache_policy(struct fp_promise_builder_t *bui
 fp_status_t fp_promise_invalidate(struct fp_provider_t *provider,
                                   const char *promise_id,
                                   const char *provider_node_id);
+
+/**
+ * Takes a promise out of the listing, whoever published it, as rm does with a file: its name is
+ * gone when this returns, and nobody finds anything by it any more. Files of it that are open are
+ * served on while their provider lives, and so is a copy that has begun; with the last of them
+ * everything the daemon holds of the promise is freed. The provider is told by FP_EVENT_DESTROYED
+ * and FP_EVENT_RELEASED, see fp_provider_config_t.
+ *
+ * To replace a promise, commit the new one and destroy the old one: programs that are reading the
+ * old one go on with its bytes. May be called from inside callbacks.
+ *
+ * promise_path_or_id is the path from fp_promise_commit(), or its last part, "promise-7" for
+ * instance.
+ *
+ * FP_ERR_INVALID_ARGUMENT: context or promise_path_or_id is NULL, or it names no promise: neither
+ * an id nor an absolute path, or the path of something inside a promise or of the mount itself.
+ * FP_ERR_NOT_FOUND: there is no such promise, perhaps because it was destroyed before.
+ * FP_ERR_UNAVAILABLE: no daemon runs, it is stopping, a limit is reached, or the context is
+ * closed. FP_ERR_TIMEOUT: the daemon did not answer.
+ */
+fp_status_t fp_promise_destroy(struct fp_context_t *context, const char *promise_path_or_id);
 
 /**
  * Copies a promised file or directory out of the mount into an ordinary directory, and returns

@@ -155,3 +155,23 @@ CONSTANT(FP_CACHE_POLICY_KEEP, fp_cache_policy_t, 3)
 FUNCTION(fp_promise_builder_set_cache_policy,
          fp_status_t (*)(fp_promise_builder_t *, fp_cache_policy_t))
 FUNCTION(fp_promise_invalidate, fp_status_t (*)(fp_provider_t *, const char *, const char *))
+
+CONSTANT(FP_EVENT_DESTROYED, fp_event_kind_t, 1)
+CONSTANT(FP_EVENT_RELEASED, fp_event_kind_t, 2)
+
+STRUCTURE(fp_event_t, 16)
+MEMBER(fp_event_t, struct_size, uint32_t, 0)
+MEMBER(fp_event_t, kind, fp_event_kind_t, 4)
+MEMBER(fp_event_t, promise_id, const char *, 8)
+
+STRUCTURE(fp_provider_config_t, 32)
+MEMBER(fp_provider_config_t, struct_size, uint32_t, 0)
+MEMBER(fp_provider_config_t, flags, uint32_t, 4)
+MEMBER(fp_provider_config_t, max_concurrent_reads, uint32_t, 8)
+MEMBER(fp_provider_config_t, read_timeout_ms, uint32_t, 12)
+MEMBER(fp_provider_config_t, read, fp_provider_read_fn, 16)
+MEMBER(fp_provider_config_t, event, fp_provider_event_fn, 24)
+
+FUNCTION(fp_provider_register_ex,
+         fp_status_t (*)(fp_context_t *, const fp_provider_config_t *, void *, fp_provider_t **))
+FUNCTION(fp_promise_destroy, fp_status_t (*)(fp_context_t *, const char *))

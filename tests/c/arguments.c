@@ -77,6 +77,56 @@ static void check_register(fp_context_t *context)
     CHECK_LAST_ERROR(temporary);
 }
 
+static void hear_nothing(const fp_event_t *event, void *user_data)
+{
+    (void)event;
+    (void)user_data;
+}
+
+static void check_register_ex(fp_context_t *context)
+{
+    fp_provider_config_t config = FP_PROVIDER_CONFIG_INIT(read_nothing);
+    fp_provider_config_t no_read = FP_PROVIDER_CONFIG_INIT(NULL);
+    fp_provider_t *provider = NULL;
+
+    config.event = hear_nothing;
+    CHECK_STATUS(fp_provider_register_ex(NULL, &config, NULL, &provider), FP_ERR_INVALID_ARGUMENT);
+    CHECK_STATUS(fp_provider_register_ex(context, NULL, NULL, &provider), FP_ERR_INVALID_ARGUMENT);
+    CHECK_LAST_ERROR("fp_provider_config_t is NULL");
+    CHECK_STATUS(fp_provider_register_ex(context, &config, NULL, NULL), FP_ERR_INVALID_ARGUMENT);
+    CHECK_STATUS(fp_provider_register_ex(context, &no_read, NULL, &provider),
+                 FP_ERR_INVALID_ARGUMENT);
+    CHECK_LAST_ERROR("fp_provider_config_t.read is NULL");
+    for (size_t i = 0; i < WRONG_SIZES; i++) {
+        fp_provider_config_t *wrong = only_size(wrong_sizes[i]);
+
+        CHECK_STATUS(fp_provider_register_ex(context, wrong, NULL, &provider),
+                     FP_ERR_INVALID_ARGUMENT);
+        CHECK_LAST_ERROR("fp_provider_config_t.struct_size");
+        free(wrong);
+    }
+    for (int bit = 0; bit < 32; bit++) {
+        config.flags = UINT32_C(1) << bit;
+        CHECK_STATUS(fp_provider_register_ex(context, &config, NULL, &provider),
+                     FP_ERR_INVALID_ARGUMENT);
+        CHECK_LAST_ERROR("fp_provider_config_t.flags");
+    }
+    config.flags = 0;
+    config.max_concurrent_reads = 4097;
+    CHECK_STATUS(fp_provider_register_ex(context, &config, NULL, &provider),
+                 FP_ERR_INVALID_ARGUMENT);
+    CHECK_LAST_ERROR("4097");
+    CHECK(provider == NULL);
+
+    /* Nothing is wrong with these but that nobody serves the directory. */
+    config.max_concurrent_reads = 4096;
+    config.read_timeout_ms = UINT32_MAX;
+    CHECK_STATUS(fp_provider_register_ex(context, &config, NULL, &provider), FP_ERR_UNAVAILABLE);
+    CHECK_STATUS(fp_promise_destroy(context, "promise-1"), FP_ERR_UNAVAILABLE);
+    CHECK(provider == NULL);
+    CHECK_LAST_ERROR(temporary);
+}
+
 static void check_builder(fp_context_t *context)
 {
     fp_node_attr_t attr = FP_NODE_ATTR_INIT;
@@ -184,6 +234,7 @@ int main(void)
     REQUIRE_OK(fp_context_open(&options, &context));
     CHECK(context != NULL);
     check_register(context);
+    check_register_ex(context);
     check_builder(context);
     check_materialize(context);
     check_start(context);

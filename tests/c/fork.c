@@ -1,7 +1,8 @@
 /*
  * A forked child inherits nothing: its calls fail, it holds none of the library's descriptors and
  * arenas, its parent goes on, and it keeps no dead provider alive. A process that has not used the
- * library yet may fork and use it in the child. A read callback that forks has its request there.
+ * library yet may fork and use it in the child. A callback that forks has its request there, or its
+ * event.
  */
 #include "session.h"
 
@@ -64,6 +65,7 @@ static void check_calls(void)
 {
     fp_context_options_t options = FP_CONTEXT_OPTIONS_INIT;
     fp_provider_ops_t ops = FP_PROVIDER_OPS_INIT(read_pattern);
+    fp_provider_config_t config = FP_PROVIDER_CONFIG_INIT(read_pattern);
     fp_context_t *new_context = NULL;
     fp_provider_t *new_provider = NULL;
     fp_promise_builder_t *new_builder = NULL;
@@ -73,6 +75,8 @@ static void check_calls(void)
     options.runtime_dir = runtime_dir();
     CHECK_STATUS(fp_context_open(&options, &new_context), FP_ERR_UNAVAILABLE);
     CHECK_STATUS(fp_provider_register(context, &ops, NULL, &new_provider), FP_ERR_UNAVAILABLE);
+    CHECK_STATUS(fp_provider_register_ex(context, &config, NULL, &new_provider),
+                 FP_ERR_UNAVAILABLE);
     CHECK_STATUS(fp_promise_builder_new(context, provider, &new_builder), FP_ERR_UNAVAILABLE);
     CHECK(new_context == NULL && new_provider == NULL && new_builder == NULL);
     CHECK_STATUS(add_dir(builder, "dir-of-the-child"), FP_ERR_UNAVAILABLE);
@@ -81,6 +85,7 @@ static void check_calls(void)
     CHECK_STATUS(fp_promise_builder_set_cache_policy(builder, FP_CACHE_POLICY_KEEP),
                  FP_ERR_UNAVAILABLE);
     CHECK_STATUS(fp_promise_invalidate(provider, "promise-1", NULL), FP_ERR_UNAVAILABLE);
+    CHECK_STATUS(fp_promise_destroy(context, "promise-1"), FP_ERR_UNAVAILABLE);
     CHECK_STATUS(fp_materialize(context, "/a", "/", NULL), FP_ERR_UNAVAILABLE);
     CHECK_STATUS(fp_materialize_start(context, "/a", "/", NULL, &job), FP_ERR_UNAVAILABLE);
     CHECK_LAST_ERROR("fork");
@@ -181,6 +186,46 @@ static void check_callback(void)
     CHECK(has_pattern(path, "f", 5000));
     fp_provider_unregister(provider);
     fp_context_close(context);
+}
+
+/* An event in the child of the callback that was told of it. */
+static void fork_while_hearing(const fp_event_t *event, void *user_data)
+{
+    const int *heard = user_data;
+    pid_t user = getpid(), child = fork();
+
+    if (child == 0) {
+        check_begin();
+        CHECK(strncmp(event->promise_id, "promise-", strlen("promise-")) == 0);
+        CHECK(new_descriptors(user) == 0);
+        CHECK_STATUS(fp_promise_destroy(context, event->promise_id), FP_ERR_UNAVAILABLE);
+        _exit(CHECK_RESULT);
+    }
+    join_child(child);
+    CHECK(write(*heard, "!", 1) == 1);
+}
+
+static void check_event(void)
+{
+    fp_provider_config_t config = FP_PROVIDER_CONFIG_INIT(read_pattern);
+    char file[PATH_MAX], id[32], byte;
+    int heard[2];
+
+    REQUIRE(pipe(heard) == 0);
+    note_descriptors();
+    config.event = fork_while_hearing;
+    context = open_session();
+    REQUIRE_OK(fp_provider_register_ex(context, &config, &heard[1], &provider));
+    publish_file(context, provider, "file", 5000, file);
+    promise_of(file, id);
+    CHECK_STATUS(fp_promise_destroy(context, id), FP_OK);
+    CHECK(read(heard[0], &byte, 1) == 1 && read(heard[0], &byte, 1) == 1);
+    publish_file(context, provider, "file", 5000, file);
+    CHECK(has_pattern(file, "file", 5000));
+    fp_provider_unregister(provider);
+    fp_context_close(context);
+    close(heard[0]);
+    close(heard[1]);
 }
 
 /* A child of a process that had a context and closed it is a child all the same. */
@@ -298,6 +343,7 @@ int main(void)
     note_descriptors();
     check_inheritance();
     check_callback();
+    check_event();
     check_after_close();
     return CHECK_RESULT;
 }

@@ -58,6 +58,7 @@ static fp_status_t read_nothing(const fp_read_request_t *request, fp_read_respon
 /* Initialisers work for static storage too. */
 static const fp_context_options_t context_options = FP_CONTEXT_OPTIONS_INIT;
 static const fp_provider_ops_t ops = FP_PROVIDER_OPS_INIT(read_nothing);
+static const fp_provider_config_t config = FP_PROVIDER_CONFIG_INIT(read_nothing);
 static const fp_node_attr_t attr = FP_NODE_ATTR_INIT;
 static const fp_materialize_options_t materialize_options = FP_MATERIALIZE_OPTIONS_INIT;
 static const fp_materialize_start_options_t start_options = FP_MATERIALIZE_START_OPTIONS_INIT;
@@ -81,6 +82,9 @@ int main(void)
     CHECK(context_options.api_version == FP_API_VERSION);
     CHECK(context_options.runtime_dir == NULL);
     CHECK(ops.struct_size == sizeof(ops) && ops.read == read_nothing);
+    CHECK(config.struct_size == sizeof(config) && config.read == read_nothing);
+    CHECK(config.flags == 0 && config.max_concurrent_reads == 0 && config.read_timeout_ms == 0);
+    CHECK(config.event == NULL);
     CHECK(attr.struct_size == sizeof(attr));
     CHECK(attr.mode == 0 && attr.size == 0 && attr.mtime_nsec == 0);
     CHECK(materialize_options.struct_size == sizeof(materialize_options));

@@ -38,8 +38,12 @@ bool open_and_register(const char *runtime_dir)
             return FP_ERR_IO;
         });
     fp_provider_t *provider = nullptr;
+    fp_provider_config_t config = FP_PROVIDER_CONFIG_INIT(ops.read);
+    config.event = [](const fp_event_t *, void *) {};
     fp_materialize_options_t materialize = FP_MATERIALIZE_OPTIONS_INIT;
     return fp_provider_register(context, &ops, nullptr, &provider) == FP_ERR_INVALID_ARGUMENT
+        && fp_provider_register_ex(context, &config, nullptr, &provider) == FP_ERR_INVALID_ARGUMENT
+        && fp_promise_destroy(context, "promise-1") == FP_ERR_INVALID_ARGUMENT
         && fp_materialize(context, "/a", "/b", &materialize) == FP_ERR_INVALID_ARGUMENT;
 }
 

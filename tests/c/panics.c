@@ -37,6 +37,17 @@ static fp_status_t register_another(void)
     return status;
 }
 
+static fp_status_t register_by_config(void)
+{
+    fp_provider_config_t config = FP_PROVIDER_CONFIG_INIT(read_pattern);
+    fp_provider_t *registered = NULL;
+    fp_status_t status = fp_provider_register_ex(context, &config, NULL, &registered);
+
+    CHECK((registered != NULL) == (status == FP_OK));
+    fp_provider_unregister(registered);
+    return status;
+}
+
 static fp_status_t new_builder(void)
 {
     fp_promise_builder_t *begun = NULL;
@@ -76,6 +87,11 @@ static fp_status_t invalidate(void)
 {
     /* Refused when it does not panic: there is no such promise. */
     return fp_promise_invalidate(provider, "promise-4294967295", NULL);
+}
+
+static fp_status_t destroy(void)
+{
+    return fp_promise_destroy(context, "promise-4294967295");
 }
 
 static fp_status_t materialize(void)
@@ -123,12 +139,14 @@ static const struct {
 } with_status[] = {
     {"fp_context_open", open_context, FP_OK},
     {"fp_provider_register", register_another, FP_OK},
+    {"fp_provider_register_ex", register_by_config, FP_OK},
     {"fp_promise_builder_new", new_builder, FP_OK},
     {"fp_promise_add_dir", add_a_dir, FP_OK},
     {"fp_promise_add_file", add_a_file, FP_OK},
     {"fp_promise_commit", commit, FP_OK},
     {"fp_promise_builder_set_cache_policy", set_policy, FP_OK},
     {"fp_promise_invalidate", invalidate, FP_ERR_NOT_FOUND},
+    {"fp_promise_destroy", destroy, FP_ERR_NOT_FOUND},
     {"fp_materialize", materialize, FP_ERR_NOT_FOUND},
     {"fp_materialize_start", start_job, FP_ERR_NOT_FOUND},
     {"fp_materialize_poll", poll_job, FP_ERR_INVALID_ARGUMENT},

@@ -9,3 +9,4 @@ mod image;
 mod options;
 mod records;
 mod session;
+mod shared_memory;

@@ -20,9 +20,12 @@ use fuse_promise_testkit::fuzz::{Campaign, Script};
 use fuse_promise_wire::channel::RECV_LEN;
 use fuse_promise_wire::image::seal;
 use fuse_promise_wire::{
-    Channel, PROTOCOL_VERSION, ReadFrame, RecvOutcome, RuntimeDir, ToDaemon, ToProvider,
+    Channel, Geometry, PROTOCOL_VERSION, Put, ReadFrame, RecvOutcome, RuntimeDir, ToDaemon,
+    ToProvider,
 };
 use rustix::net::{SendFlags, Shutdown, send, shutdown};
+
+use super::shared_memory::SharedMemory;
 
 /// Longer than anything here takes.
 const HANG: Duration = Duration::from_secs(30);
@@ -98,6 +101,7 @@ struct Play<'a> {
     promises: Vec<PromiseNumber>,
     opened: Vec<Inode>,
     readers: Vec<(u32, Receiver<Answer>)>,
+    memory: SharedMemory,
     /// Reads that came, in order, answered or not.
     asked: Vec<ReadFrame>,
 }
@@ -116,10 +120,13 @@ impl<'a> Play<'a> {
         };
         let registration = host.engine.register(client, config).unwrap();
         let channel = Channel::from_fd(registration.channel.try_clone().unwrap()).unwrap();
+        let memory = registration.arena.try_clone().unwrap();
+        let memory = SharedMemory::map(memory, geometry_of(&channel));
         let mut play = Self {
             engine: &host.engine,
             registration,
             channel,
+            memory,
             promises: Vec::new(),
             opened: Vec::new(),
             readers: Vec::new(),
@@ -130,7 +137,7 @@ impl<'a> Play<'a> {
     }
 
     fn step(&mut self, script: &mut Script<'_>) {
-        match script.below(12) {
+        match script.below(16) {
             0 | 1 => self.read(script),
             2 | 3 => self.answer(script),
             4 => self.answer_wrongly(script),
@@ -148,9 +155,30 @@ impl<'a> Play<'a> {
                     self.opened.push(inode);
                 }
             }
-            _ => {
+            11 => {
                 let _ = shutdown(self.channel.as_fd(), Shutdown::Write);
             }
+            12 => self.memory.say(script),
+            13 => self.answer_through_ring(script),
+            14 => self.memory.scribble(script),
+            _ => self.send_frame(&ToDaemon::Bell),
+        }
+    }
+
+    fn answer_through_ring(&mut self, script: &mut Script<'_>) {
+        let Some(read) = self.asked(script) else {
+            return;
+        };
+        let done = ToDaemon::Done {
+            request: read.request,
+            epoch: read.epoch,
+            status: Status::Ok.code(),
+            length: read.length / (1 + script.below(2) as u32),
+        };
+        match self.memory.put(&done.encode()) {
+            Put::Done => {}
+            Put::RingBell => self.send_frame(&ToDaemon::Bell),
+            Put::Not => self.send_frame(&done),
         }
     }
 
@@ -266,6 +294,7 @@ impl<'a> Play<'a> {
                 self.asked.push(read);
             }
         }
+        self.asked.extend(self.memory.reads());
         let back = script.below(self.asked.len().max(1));
         self.asked.iter().rev().nth(back).copied()
     }
@@ -311,6 +340,18 @@ impl<'a> Play<'a> {
             std::thread::yield_now();
         }
         Vec::from_iter(outcomes).join(", ")
+    }
+}
+
+/// The daemon says it before anything else.
+fn geometry_of(channel: &Channel) -> Geometry {
+    let outcome = channel.recv(&mut [0; RECV_LEN]).unwrap();
+    let RecvOutcome::Frame(frame) = outcome else {
+        panic!("{outcome:?} instead of Hello");
+    };
+    match ToProvider::decode(&frame).unwrap() {
+        ToProvider::Hello { geometry, .. } => geometry,
+        other => panic!("{other:?} instead of Hello"),
     }
 }
 

@@ -258,6 +258,16 @@ macro_rules! in_ways {
             }
 
             #[test]
+            fn destroy() {
+                with_daemon($way, "destroy");
+            }
+
+            #[test]
+            fn concurrent() {
+                with_daemon($way, "concurrent");
+            }
+
+            #[test]
             fn panics() {
                 super::panics($way);
             }

@@ -3,6 +3,11 @@
 
 mod support;
 
+use std::fs;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
+
 use fuse_promise_core::{Record, Status};
 use fuse_promise_testkit::{ProviderProcess, Tree, both_shapes};
 use rustix::process::Signal;
@@ -59,6 +64,25 @@ both_shapes! {
         session.signal_daemon(Signal::CONT);
         let said = session.fpctl(&["status"]);
         assert_eq!(said.value("daemon"), Some("connected"), "{said:?}");
+    }
+
+    /// A walk of an absolute path looks at the mount's root too, and asks nobody.
+    fn looking_at_what_was_looked_at_before(session) {
+        let mut provider = session.provider();
+        let promise = provider.publish(&Tree::new().file("dir/a", 100));
+        let path = promise.join("dir/a");
+        let look = move || fs::metadata(&path).map(|file| file.len()).unwrap();
+        assert_eq!(look(), 100);
+        stop(session.daemon_pid().unwrap());
+        let (sender, looked) = channel();
+        let looking = thread::spawn(move || {
+            let sizes: Vec<_> = (0..100).map(|_| look()).collect();
+            sender.send(sizes).unwrap();
+        });
+        let sizes = looked.recv_timeout(Duration::from_secs(20));
+        session.signal_daemon(Signal::CONT);
+        looking.join().unwrap();
+        assert_eq!(sizes, Ok(vec![100; 100]));
     }
 
     fn listing(session) {

@@ -5,6 +5,8 @@ mod support;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use fuse_promise_core::Record;
@@ -136,6 +138,41 @@ both_shapes! {
                 assert_gone(&session, promise);
             }
         }
+    }
+
+    /// The kernel keeps what it is told of the root, and is told of each change before the caller
+    /// who made it: also while others look at it all the time.
+    fn the_root_shows_each_change_when_the_call_returns(session) {
+        let root = session.mount();
+        let over = Arc::new(AtomicBool::new(false));
+        let looking = thread::spawn({
+            let (root, over) = (root.clone(), Arc::clone(&over));
+            move || {
+                while !over.load(Ordering::Relaxed) {
+                    fs::metadata(&root).unwrap();
+                }
+            }
+        });
+        let state = || {
+            let shown = fs::metadata(&root).unwrap();
+            (shown.nlink(), shown.modified().unwrap())
+        };
+        let mut provider = session.provider();
+        let (mut links, mut changed) = state();
+        assert_eq!(links, 2);
+        for _ in 0..50 {
+            provider.publish(&Tree::new());
+            let now = state();
+            assert_eq!(now.0, links + 1);
+            assert!(now.1 > changed);
+            (links, changed) = now;
+        }
+        provider.unregister();
+        let now = state();
+        assert_eq!(now.0, 2);
+        assert!(now.1 > changed);
+        over.store(true, Ordering::Relaxed);
+        looking.join().unwrap();
     }
 
     /// > The directory of a promise shows mode 0755 and a modification time of 0.

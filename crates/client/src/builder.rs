@@ -177,8 +177,10 @@ impl PromiseBuilder {
         Ok(sealed)
     }
 
+    /// A forked child has a copy of the tree, which it may add to as it likes: nothing of the
+    /// parent's is touched, and a commit is refused. So a million nodes do not cost as many
+    /// system calls.
     fn grow(&mut self) -> Result<&mut TreeBuilder> {
-        refuse_in_child()?;
         self.check_open()?;
         self.sealed = None;
         Ok(&mut self.tree)

@@ -2,6 +2,7 @@
 //! the far end of every channel in the test's hands.
 
 mod job;
+mod provider;
 mod refusal;
 mod session;
 
@@ -29,6 +30,7 @@ use crate::runner::Runner;
 use crate::test_support::GUARD;
 use job::Job;
 pub(crate) use job::Script;
+use provider::Provider;
 use refusal::Refusal;
 pub(crate) use session::FakeSession;
 
@@ -136,6 +138,8 @@ struct Books {
     policies: Vec<Option<String>>,
     /// What was taken back, in words.
     invalidated: Vec<String>,
+    /// Promises that can be destroyed.
+    listed: Vec<String>,
     /// The job of the next Materialize, and of the last one.
     job: Arc<Script>,
 }
@@ -198,6 +202,12 @@ impl FakeDaemon {
     /// The id of each promise of which something was taken back, and what.
     pub(crate) fn invalidated(&self) -> Vec<String> {
         self.books(|books| books.invalidated.clone())
+    }
+
+    /// Promises that somebody has published.
+    pub(crate) fn list(&self, numbers: &[u32]) {
+        let ids = numbers.iter().map(|number| format!("promise-{number}"));
+        self.books(|books| books.listed.extend(ids));
     }
 
     pub(crate) fn promises(&self) -> usize {
@@ -371,6 +381,17 @@ impl Manager {
         Ok(Job(script).serve(connection).await)
     }
 
+    async fn destroy_promise(
+        &self,
+        id: String,
+        #[zbus(connection)] connection: &Connection,
+    ) -> Result<(), Refusal> {
+        if self.0.destroy(&id)? {
+            connection.clone().close().await.unwrap();
+        }
+        Ok(())
+    }
+
     fn list(&self, pipe: zbus::OwnedFd, _options: Options) {
         let mut pipe = std::fs::File::from(std::os::fd::OwnedFd::from(pipe));
         let cut = self.0.manners.lock().unwrap().cut_listing;
@@ -400,6 +421,22 @@ impl Manager {
 }
 
 impl Inside {
+    /// Whether the answer is to be lost.
+    fn destroy(&self, id: &str) -> Result<bool, Failure> {
+        let mut books = self.books.lock().unwrap();
+        let place = books.listed.iter().position(|listed| listed == id);
+        let place = place.ok_or_else(|| Failure::not_found("there is no such promise"))?;
+        books.listed.remove(place);
+        Ok(self.loses_answer())
+    }
+
+    fn loses_answer(&self) -> bool {
+        let mut manners = self.manners.lock().unwrap();
+        let lost = manners.lost_answers > 0;
+        manners.lost_answers = manners.lost_answers.saturating_sub(1);
+        lost
+    }
+
     fn commit(
         &self,
         provider: u64,
@@ -409,9 +446,9 @@ impl Inside {
         room: u64,
     ) -> Result<((String, Vec<u8>), bool), Failure> {
         let mut books = self.books.lock().unwrap();
-        let mut manners = self.manners.lock().unwrap();
         books.commit_calls.push(commit);
-        if let Some(status) = manners.refuse_commits {
+        let refused = self.manners.lock().unwrap().refuse_commits;
+        if let Some(status) = refused {
             return Err(Failure::new(status, "as told"));
         }
         let session = books.sessions.get(&provider).cloned();
@@ -437,35 +474,6 @@ impl Inside {
                 argument: commit,
             });
         }
-        let lost = manners.lost_answers > 0;
-        manners.lost_answers = manners.lost_answers.saturating_sub(1);
-        Ok(((id, path), lost))
-    }
-}
-
-struct Provider(Arc<Inside>, u64);
-
-#[zbus::interface(name = "io.github.fuse_promise.Private1.Provider")]
-impl Provider {
-    fn unregister(&self, shown: Vec<u8>) -> Result<(), Refusal> {
-        let Self(inside, number) = self;
-        if shown != token(*number) {
-            return Err(Failure::permission("wrong token").into());
-        }
-        inside.books.lock().unwrap().unregistered.push(*number);
-        inside.changed.notify_all();
-        Ok(())
-    }
-
-    fn invalidate(&self, shown: Vec<u8>, id: String, mut options: Options) -> Result<(), Refusal> {
-        let Self(inside, number) = self;
-        if shown != token(*number) {
-            return Err(Failure::permission("wrong token").into());
-        }
-        let node = options.remove(option::NODE_ID);
-        let node = node.map(|node| Vec::<u8>::try_from(node).unwrap());
-        let told = format!("{id} {:?}", node.map(String::from_utf8));
-        inside.books.lock().unwrap().invalidated.push(told);
-        Ok(())
+        Ok(((id, path), self.loses_answer()))
     }
 }

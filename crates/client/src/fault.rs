@@ -36,7 +36,11 @@ impl From<zbus::Error> for Fault {
             zbus::Error::MethodError(name, message, _) => named(&name, message),
             zbus::Error::FDO(error) => standard(*error),
             zbus::Error::InputOutput(error) => Self::Lost(error.to_string()),
-            zbus::Error::Handshake(_) => Self::Lost(error.to_string()),
+            // The daemon's word for a connection that it has no room for.
+            zbus::Error::Handshake(ref how) => match how.split_once("ERROR ") {
+                Some((_, why)) => Failure::unavailable(why).into(),
+                None => Self::Lost(error.to_string()),
+            },
             other => Self::Refused(Failure::io(format!(
                 "fuse-promised gave an answer that makes no sense: {other}"
             ))),
@@ -104,6 +108,16 @@ mod tests {
             named("org.example.Odd", None),
             refused(Status::Io, "org.example.Odd")
         );
+    }
+
+    #[test]
+    fn a_refused_connection_says_why() {
+        let handshake = |how: &str| Fault::from(zbus::Error::Handshake(how.to_owned()));
+        assert_eq!(
+            handshake("Received error from server: ERROR no room here"),
+            refused(Status::Unavailable, "no room here")
+        );
+        assert!(matches!(handshake("Unexpected EOF"), Fault::Lost(_)));
     }
 
     #[test]

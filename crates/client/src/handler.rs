@@ -1,4 +1,5 @@
-//! What a provider's program brings: the answer to a read.
+//! What a provider's program brings: the answer to a read, and an ear for what becomes of its
+//! promises.
 
 use std::ffi::CStr;
 
@@ -17,6 +18,15 @@ pub struct ReadRequest<'a> {
     pub length: usize,
 }
 
+/// What has become of a promise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PromiseEvent {
+    /// It is out of the listing. Files that are open are still read.
+    Destroyed,
+    /// No more reads of it will come. The last word about it.
+    Released,
+}
+
 /// Answers reads on threads of the library: of each provider one at a time, unless it allowed more
 /// ([`ProviderOptions::max_concurrent_reads`](crate::ProviderOptions::max_concurrent_reads)).
 pub trait ReadHandler: Send + Sync {
@@ -24,4 +34,11 @@ pub trait ReadHandler: Send + Sync {
     /// returns how many. Fewer is continued with another request; 0 means that the file ends here.
     /// An error fails this read only.
     fn read(&self, request: &ReadRequest<'_>, buffer: &mut [u8]) -> Result<usize, Status>;
+
+    /// Hears of a promise of the provider, such as `promise-7`. Called on the threads that answer
+    /// reads, never twice at a time. `Released` comes when the last call for a read of that
+    /// promise has returned.
+    fn event(&self, promise_id: &CStr, event: PromiseEvent) {
+        let _ = (promise_id, event);
+    }
 }

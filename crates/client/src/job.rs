@@ -13,9 +13,10 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use fuse_promise_core::limits::JOB_ENTRIES_MAX;
 use fuse_promise_core::words::JobState;
 use fuse_promise_core::{Failure, Result};
-use fuse_promise_wire::bus::{ENTRIES_PER_PAGE_MAX, IFACE_JOB, JobEntry};
+use fuse_promise_wire::bus::{IFACE_JOB, JobEntry};
 use serde::Serialize;
 use zbus::wire::DynamicDeserialize;
 use zbus::{DynamicType, OwnedObjectPath, OwnedVariant};
@@ -156,7 +157,7 @@ impl Job {
         loop {
             let first = u32::try_from(entries.len()).unwrap_or(u32::MAX);
             let page: Vec<JobEntry> =
-                self.call(IFACE_JOB, "Result", (first, ENTRIES_PER_PAGE_MAX))?;
+                self.call(IFACE_JOB, "Result", (first, JOB_ENTRIES_MAX as u32))?;
             if page.is_empty() {
                 return Ok(entries);
             }

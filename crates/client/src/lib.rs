@@ -15,7 +15,9 @@ mod connect;
 mod context;
 mod daemon;
 mod deadline;
+mod destroy;
 mod event_loop;
+mod events;
 #[cfg(test)]
 mod fake_bus;
 #[cfg(test)]
@@ -26,6 +28,7 @@ pub mod fork;
 mod gate;
 mod handler;
 mod image;
+mod inspect;
 mod invalidate;
 mod job;
 mod link;
@@ -50,7 +53,8 @@ pub mod threads;
 
 pub use builder::PromiseBuilder;
 pub use context::{Context, ContextOptions};
-pub use handler::{ReadHandler, ReadRequest};
+pub use handler::{PromiseEvent, ReadHandler, ReadRequest};
+pub use inspect::{InspectedError, InspectedNode};
 pub use job::{Job, JobEnd, JobStatus, OnProgress};
 pub use materialize::MaterializeOptions;
 pub use provider::Provider;

@@ -59,9 +59,9 @@ impl Promises {
         table.committed.insert(number.0, Arc::new(promise));
     }
 
-    /// No more reads of the promise will come.
-    pub(crate) fn released(&self, number: PromiseNumber) {
-        self.lock().committed.remove(&number.0);
+    /// No more reads of the promise will come; what was known of it.
+    pub(crate) fn released(&self, number: PromiseNumber) -> Option<KnownPromise> {
+        self.lock().committed.remove(&number.0)
     }
 
     pub(crate) fn get(&self, number: u32) -> Option<KnownPromise> {

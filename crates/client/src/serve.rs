@@ -1,5 +1,5 @@
 //! The provider's side of a read: decode the frame, call the handler with the slot itself as its
-//! buffer, send one Done.
+//! buffer, send one Done. What the daemon says of promises goes to the handler as well.
 //!
 //! A provider that is asked for one read at a time is served by one thread, which waits for a
 //! frame, carries it out and waits for the next. One that allows more is served by a pool. Nothing
@@ -91,6 +91,9 @@ impl Alone {
                     Put::RingBell => answering.send(&ToDaemon::Bell)?,
                     Put::Not => answering.send(&done)?,
                 }
+            }
+            while let Some(told) = self.session.events.next() {
+                answering.tell(&told)?;
             }
         }
     }

@@ -19,6 +19,7 @@ use fuse_promise_wire::{
 };
 
 use crate::arena::CurrentArena;
+use crate::events::Events;
 use crate::fork::Listed;
 use crate::handler::ReadHandler;
 use crate::promises::Promises;
@@ -53,6 +54,7 @@ pub(crate) struct Session {
     /// Tells the provider's threads from those of others; the same over all its sessions.
     provider: u64,
     pub(crate) promises: Arc<Promises>,
+    pub(crate) events: Events,
     /// No handler is called any more.
     closing: AtomicBool,
     /// Requests whose readers have gone. They are answered all the same.
@@ -87,6 +89,7 @@ impl Session {
             token: registered.token,
             provider,
             promises: Arc::default(),
+            events: Events::default(),
             closing: AtomicBool::new(false),
             cancelled: AtomicU64::new(0),
             end: Mutex::new(None),

@@ -83,6 +83,8 @@ mod tests {
         for mode in [0o10000, 0o100_644, 0o040_755, u32::MAX] {
             let refused = NodeAttr { mode, ..FILE }.check(NodeKind::File).unwrap_err();
             assert_eq!(refused.status, Status::InvalidArgument);
+            let (value, limit) = (format!("0{mode:o}"), format!("0{MODE_MAX:o}"));
+            assert!(refused.message.contains(&value) && refused.message.contains(&limit));
         }
     }
 
@@ -107,6 +109,8 @@ mod tests {
         };
         let refused = larger.check(NodeKind::File).unwrap_err();
         assert_eq!(refused.status, Status::InvalidArgument);
+        let (value, limit) = (larger.size.to_string(), FILE_SIZE_MAX.to_string());
+        assert!(refused.message.contains(&value) && refused.message.contains(&limit));
     }
 
     #[test]

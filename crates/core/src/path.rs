@@ -3,6 +3,8 @@
 //! A path comes from a provider in any spelling and leaves here in one: relative, names joined by
 //! single slashes, no `.` and no `..`. Equal paths are then equal bytes.
 
+use std::borrow::Cow;
+
 use crate::failure::{Failure, Result};
 use crate::limits::{NAME_LEN_MAX, PATH_LEN_MAX};
 
@@ -17,11 +19,14 @@ pub enum PathRule {
 
 /// A normalized path of at least one name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RelativePath {
-    bytes: Vec<u8>,
+pub struct RelativePath<'a> {
+    /// As it was given, if that was the one spelling already.
+    bytes: Cow<'a, [u8]>,
+    /// Where the last name begins.
+    name_at: usize,
 }
 
-impl RelativePath {
+impl RelativePath<'_> {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
@@ -34,26 +39,20 @@ impl RelativePath {
     /// The path of the directory that holds the node; empty for the promise's own directory.
     #[must_use]
     pub fn parent(&self) -> &[u8] {
-        let end = self.last_slash().unwrap_or(0);
-        &self.bytes[..end]
+        &self.bytes[..self.name_at.saturating_sub(1)]
     }
 
     /// The last name.
     #[must_use]
     pub fn name(&self) -> &[u8] {
-        let start = self.last_slash().map_or(0, |slash| slash + 1);
-        &self.bytes[start..]
-    }
-
-    fn last_slash(&self) -> Option<usize> {
-        self.bytes.iter().rposition(|byte| *byte == b'/')
+        &self.bytes[self.name_at..]
     }
 }
 
 /// `./q`, `a//b`, `a/./b` and `t/` mean `q`, `a/b`, `a/b` and `t`. Refused are absolute paths,
 /// `..` anywhere, paths that name nothing (empty, `.`), NUL, names and paths that are too long,
 /// and what is not UTF-8 unless the rule allows it.
-pub fn normalize(path: &[u8], rule: PathRule) -> Result<RelativePath> {
+pub fn normalize(path: &[u8], rule: PathRule) -> Result<RelativePath<'_>> {
     let refuse = |why: &str| {
         let shown = String::from_utf8_lossy(path);
         Err(Failure::invalid(format!("path {shown:?} {why}")))
@@ -67,28 +66,39 @@ pub fn normalize(path: &[u8], rule: PathRule) -> Result<RelativePath> {
     if rule == PathRule::Utf8 && std::str::from_utf8(path).is_err() {
         return refuse("is not UTF-8");
     }
-    let mut bytes = Vec::with_capacity(path.len());
-    for name in path.split(|byte| *byte == b'/') {
+    let names = || path.split(|byte| *byte == b'/');
+    let mut is_normal = true;
+    for name in names() {
         match name {
-            b"" | b"." => continue,
+            b"" | b"." => is_normal = false,
             b".." => return refuse("holds `..`"),
             _ if name.len() > NAME_LEN_MAX => {
-                return refuse(&format!("has a name over {NAME_LEN_MAX} bytes"));
+                return refuse(&format!(
+                    "has a name of {} bytes; the longest name is {NAME_LEN_MAX}",
+                    name.len()
+                ));
             }
             _ => {}
         }
-        if !bytes.is_empty() {
-            bytes.push(b'/');
-        }
-        bytes.extend_from_slice(name);
     }
+    let bytes = if is_normal {
+        Cow::Borrowed(path)
+    } else {
+        let names = names().filter(|name| !matches!(*name, b"" | b"."));
+        Cow::Owned(names.collect::<Vec<_>>().join(&b'/'))
+    };
     if bytes.is_empty() {
         return refuse("names nothing");
     }
     if bytes.len() > PATH_LEN_MAX {
-        return refuse(&format!("is over {PATH_LEN_MAX} bytes"));
+        return refuse(&format!(
+            "has {} bytes; the longest path in a promise is {PATH_LEN_MAX}",
+            bytes.len()
+        ));
     }
-    Ok(RelativePath { bytes })
+    let slash = bytes.iter().rposition(|byte| *byte == b'/');
+    let name_at = slash.map_or(0, |slash| slash + 1);
+    Ok(RelativePath { bytes, name_at })
 }
 
 #[cfg(test)]

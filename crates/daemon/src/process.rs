@@ -2,6 +2,7 @@
 
 use std::backtrace::Backtrace;
 
+use fuse_promise_wire::descriptors;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Makes every panic a crash. An unwinding FUSE thread would answer other readers with an error
@@ -22,11 +23,12 @@ pub fn raise_descriptor_limit() {
         current: limit.maximum,
         maximum: limit.maximum,
     };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::warn!(
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => tracing::info!(limit = descriptors::limit(), "files that may be open"),
+        Err(error) => tracing::warn!(
             "the limit of open files stays at {:?}: {error}",
             limit.current
-        );
+        ),
     }
 }
 

@@ -78,6 +78,7 @@ mod tests {
         let refused = account.charge(0).unwrap_err();
         let limit = limits::PROMISES_PER_PROVIDER_MAX.to_string();
         assert!(refused.message.contains(&limit), "{refused}");
+        assert_eq!(account.promises(), limits::PROMISES_PER_PROVIDER_MAX as u32);
         drop(charges);
         assert_eq!(account.promises(), 0);
         account.charge(0).unwrap();
@@ -89,7 +90,13 @@ mod tests {
         let all = account
             .charge(limits::IMAGE_BYTES_PER_PROVIDER_MAX)
             .unwrap();
-        assert!(account.charge(1).is_err());
+        let refused = account.charge(1).unwrap_err();
+        let limit = limits::IMAGE_BYTES_PER_PROVIDER_MAX;
+        assert!(refused.message.contains(&limit.to_string()), "{refused}");
+        assert!(
+            refused.message.contains(&(limit + 1).to_string()),
+            "{refused}"
+        );
         drop(all);
         account.charge(1).unwrap();
         assert_eq!(account.promises(), 0);

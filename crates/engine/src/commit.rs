@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use fuse_promise_core::failure::{Failure, Result};
-use fuse_promise_core::ids::{Inode, PromiseNumber, ProviderNumber, Token};
+use fuse_promise_core::ids::{Inode, PromiseNumber, ProviderNumber, Row, Token};
 use fuse_promise_core::words::CachePolicy;
 use fuse_promise_wire::{MappedImage, SessionEvent, ToProvider};
 use rustix::fd::OwnedFd;
@@ -130,10 +130,32 @@ impl Engine {
             promise: number.0,
             argument: 0,
         });
+        self.forget_names(&promise);
         let name = number.id().into_bytes();
         self.notifier.entry_gone(Inode::ROOT, name);
         self.observer.event(EngineEvent::PromiseRemoved(number));
         Ok(())
+    }
+
+    /// Takes from the kernel the names that are in use inside a promise. The others go
+    /// with the promise's own.
+    fn forget_names(&self, promise: &Promise) {
+        let view = promise.view();
+        let in_use = promise.names_in_use();
+        let forget = |row: Row| {
+            if let Some(node) = view.row(row) {
+                let parent = promise.inode(node.parent);
+                self.notifier.entry_gone_later(parent, node.name.to_vec());
+            }
+        };
+        // For a name of a directory the kernel waits until nobody is being answered about
+        // that directory, so answers of before are among what it forgets afterwards.
+        for directory in std::iter::once(&Row(0)).chain(&in_use) {
+            if let Some(first) = view.children(*directory).next() {
+                forget(Row(first));
+            }
+        }
+        in_use.into_iter().for_each(forget);
     }
 
     /// The image of a promise, sealed, as the provider could commit it again.
@@ -188,6 +210,7 @@ impl Engine {
         });
         let nodes = promise.view().node_count();
         self.catalog.insert(Arc::new(promise));
+        self.notifier.attributes_stale(Inode::ROOT);
         tracing::info!(
             promise = number.id(),
             provider = session.number().0,

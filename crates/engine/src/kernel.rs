@@ -2,7 +2,9 @@
 //!
 //! A notification can block in the kernel until a request that holds the same
 //! inode has been answered, so none is ever sent from a thread that answers
-//! requests: all go through one queue and one thread of their own.
+//! requests: all go through one queue and one thread of their own. The exception is
+//! that a directory's attributes are stale: the kernel only marks them, and whoever
+//! made the change tells it before going on.
 
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, RwLock};
@@ -12,8 +14,11 @@ use std::time::Duration;
 use fuse_promise_core::ids::Inode;
 
 /// The mounted file system as the engine sees it. Called on the notifier's
-/// thread only; a call may block.
+/// thread, where a call may block, unless the method says otherwise.
 pub trait Kernel: Send + Sync + 'static {
+    /// What the kernel holds of the node's attributes is stale, and so is what it is
+    /// being answered just now. Called on any thread; does not wait for any request.
+    fn attributes_stale(&self, inode: Inode);
     /// The name is no longer in the directory.
     fn entry_gone(&self, parent: Inode, name: &[u8]);
     /// What the kernel holds of the node's bytes and attributes is stale.
@@ -64,6 +69,15 @@ impl Notifier {
             .kernel
             .write()
             .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(kernel);
+        // It was served already, and not told of what changed meanwhile.
+        self.attributes_stale(Inode::ROOT);
+    }
+
+    /// Tells at once that a directory has other attributes than before.
+    pub(crate) fn attributes_stale(&self, directory: Inode) {
+        if let Some(kernel) = mounted(&self.kernel) {
+            kernel.attributes_stale(directory);
+        }
     }
 
     /// Queues the notice and waits until the kernel has been told, so that a
@@ -84,6 +98,10 @@ impl Notifier {
 
     /// As [`entry_gone`](Self::entry_gone), for threads that must not wait.
     pub(crate) fn entry_gone_later(&self, parent: Inode, name: Vec<u8>) {
+        // What is inside a promise shows the same as before.
+        if parent == Inode::ROOT {
+            self.attributes_stale(parent);
+        }
         // A send fails only after stop(), when there is no mount to tell.
         let _ = self.queue.send(Notice::EntryGone { parent, name });
     }
@@ -97,13 +115,16 @@ impl Notifier {
     }
 }
 
+fn mounted(kernel: &RwLock<Option<Arc<dyn Kernel>>>) -> Option<Arc<dyn Kernel>> {
+    kernel
+        .read()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+        .clone()
+}
+
 fn run(notices: &Receiver<Notice>, kernel: &RwLock<Option<Arc<dyn Kernel>>>) {
     for notice in notices {
-        let mounted = kernel
-            .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .clone();
-        match (notice, mounted) {
+        match (notice, mounted(kernel)) {
             (Notice::Stop, _) => return,
             (Notice::CaughtUp(told), _) => {
                 // The waiter may have given up.

@@ -18,6 +18,8 @@ mod disk_readers;
 mod engine;
 mod expiry;
 mod gauges;
+mod history;
+mod inspect;
 mod kernel;
 mod materialize;
 mod numbers;
@@ -34,10 +36,10 @@ mod xattr;
 pub use commit::CommitOptions;
 pub use engine::Engine;
 pub use gauges::Gauges;
+pub use history::ReadError;
+pub use inspect::NodeSnapshot;
 pub use kernel::Kernel;
-pub use materialize::{
-    JobSnapshot, MaterializeOptions, Outcome, Progress, REPORTED, Report, Reported,
-};
+pub use materialize::{JobSnapshot, MaterializeOptions, Outcome, Progress, Report, Reported};
 pub use observe::{EngineEvent, Observer, PromiseSnapshot, ProviderSnapshot};
 pub use open::Opened;
 pub use options::EngineOptions;

@@ -48,7 +48,10 @@ impl Engine {
         let (promise, row) = self.count_open(inode)?;
         let refused = match promise.view().row(row).map(|node| node.kind) {
             Some(NodeKind::File) if wants_write => Some(Errno::ROFS),
-            Some(NodeKind::File) if !can_serve(&promise, row) => Some(Errno::IO),
+            Some(NodeKind::File) if !can_serve(&promise, row) => {
+                promise.note_failure(row, 0, 0, &promise.session.gone());
+                Some(Errno::IO)
+            }
             Some(NodeKind::File) => None,
             Some(NodeKind::Directory) => Some(Errno::ISDIR),
             Some(NodeKind::Symlink) => Some(Errno::LOOP),
@@ -75,7 +78,8 @@ impl Engine {
     /// those who are in the middle of it.
     pub fn open_directory(&self, inode: Inode) -> Result<(), i32> {
         if inode != Inode::ROOT {
-            self.count_open(inode)?;
+            let (promise, row) = self.count_open(inode)?;
+            promise.note_opened(row);
         }
         Ok(())
     }
@@ -96,7 +100,8 @@ impl Engine {
 
     /// Counts the close of a directory.
     pub fn release_directory(&self, inode: Inode) {
-        if let Ok((promise, _)) = self.find(inode) {
+        if let Ok((promise, row)) = self.find(inode) {
+            promise.note_closed(row);
             self.count_release(&promise);
         }
     }

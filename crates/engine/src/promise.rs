@@ -1,7 +1,7 @@
 //! One committed promise: its image, whose it is, and the few things about it
 //! that change.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -15,6 +15,7 @@ use rustix::fd::OwnedFd;
 
 use crate::account::Charge;
 use crate::cache::{FileKey, Store};
+use crate::history::History;
 use crate::materialize::{LocalCopies, LocalCopy};
 use crate::open::HANDLE_STORE;
 use crate::session::Session;
@@ -36,6 +37,7 @@ pub struct Promise {
     lookups: AtomicU64,
     nodes: Mutex<NodeNotes>,
     copies: LocalCopies,
+    pub(crate) history: History,
 }
 
 /// What was learned about single nodes; empty for nearly all of them.
@@ -43,8 +45,9 @@ pub struct Promise {
 struct NodeNotes {
     /// Files whose content turned out to end before the declared size.
     ends_early: HashSet<Row>,
-    /// Files that were opened, so the kernel may hold pages of them.
-    opened: HashSet<Row>,
+    /// Files that were opened, so the kernel may hold pages of them, and how often each
+    /// is open now; of directories those that are open.
+    opened: HashMap<Row, u32>,
 }
 
 impl Promise {
@@ -69,6 +72,7 @@ impl Promise {
             lookups: AtomicU64::new(0),
             nodes: Mutex::new(NodeNotes::default()),
             copies: LocalCopies::default(),
+            history: History::default(),
         }
     }
 
@@ -108,11 +112,15 @@ impl Promise {
 
     /// The state of one node; a directory has that of its promise.
     pub(crate) fn node_state(&self, row: Row) -> NodeState {
-        let node = self.view().row(row);
-        if node.is_some_and(|node| node.kind == NodeKind::Directory) {
+        if self.is_directory(row) {
             return self.state();
         }
         self.state_if(|copies| copies.of(row).is_some(), || self.holds(row))
+    }
+
+    fn is_directory(&self, row: Row) -> bool {
+        let node = self.view().row(row);
+        node.is_some_and(|node| node.kind == NodeKind::Directory)
     }
 
     fn state_if(
@@ -169,6 +177,23 @@ impl Promise {
         };
         let node = self.view().row(row);
         node.is_some_and(|node| store.is_whole(self.file_key(row), node.attr.size))
+    }
+
+    /// Bytes that the cache holds of a file.
+    pub(crate) fn cached_bytes(&self, row: Row) -> u64 {
+        let store = self.store.as_ref();
+        store.map_or(0, |store| store.held(self.file_key(row)))
+    }
+
+    /// The files of which the cache holds anything, and how many bytes.
+    pub(crate) fn cached_files(&self) -> Vec<(Row, u64)> {
+        let store = self.store.as_ref();
+        store.map_or_else(Vec::new, |store| store.held_files(self.number))
+    }
+
+    /// The files that a copy serves.
+    pub(crate) fn copied_files(&self) -> BTreeSet<Row> {
+        self.copies.rows()
     }
 
     /// Whether every file can be served without its provider, not all of them from one
@@ -237,12 +262,46 @@ impl Promise {
     }
 
     pub(crate) fn note_opened(&self, row: Row) {
-        self.nodes.lock().opened.insert(row);
+        *self.nodes.lock().opened.entry(row).or_default() += 1;
     }
 
-    /// Files the kernel may hold pages of.
+    pub(crate) fn note_closed(&self, row: Row) {
+        let is_directory = self.is_directory(row);
+        let mut nodes = self.nodes.lock();
+        let Some(opens) = nodes.opened.get_mut(&row) else {
+            return;
+        };
+        *opens = opens.saturating_sub(1);
+        // Of a directory nothing is held that could differ from what it shows.
+        if *opens == 0 && is_directory {
+            nodes.opened.remove(&row);
+        }
+    }
+
+    /// How often a node is open now.
+    pub(crate) fn opens_of(&self, row: Row) -> u32 {
+        let nodes = self.nodes.lock();
+        nodes.opened.get(&row).copied().unwrap_or_default()
+    }
+
+    /// Files the kernel may hold pages of, and directories that are open.
     pub(crate) fn opened_rows(&self) -> Vec<Row> {
-        self.nodes.lock().opened.iter().copied().collect()
+        self.nodes.lock().opened.keys().copied().collect()
+    }
+
+    /// What is open now, and the directories on the way to it: the kernel keeps the names
+    /// of these even when the promise's own is taken from it.
+    pub(crate) fn names_in_use(&self) -> BTreeSet<Row> {
+        let nodes = self.nodes.lock();
+        let open = nodes.opened.iter().filter(|(_, opens)| **opens > 0);
+        let mut in_use = BTreeSet::new();
+        for (row, _) in open {
+            let mut row = *row;
+            while row != Row(0) && in_use.insert(row) {
+                row = self.view().row(row).map_or(Row(0), |node| node.parent);
+            }
+        }
+        in_use
     }
 
     /// Notes that the content of a file ends early; true the first time.

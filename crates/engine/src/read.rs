@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use fuse_promise_core::failure::Failure;
 use fuse_promise_core::ids::{Inode, Row};
 use fuse_promise_core::range;
 use fuse_promise_core::status::Status;
@@ -155,7 +154,7 @@ impl Engine {
         reply: Box<dyn ReadReply>,
     ) {
         if promise.has_lost_provider() {
-            return reply.error(Status::ProviderGone);
+            return refuse_lost(promise, row, &request, reply);
         }
         let cached = request.handle & HANDLE_CACHED != 0;
         let want = Want {
@@ -176,14 +175,19 @@ impl Engine {
             Some(since) => session.request_since(want, waiter, since),
         };
         if let Err((waiter, failure)) = placed {
-            refuse(waiter, &failure);
+            waiter.fail(&want, &failure);
         }
     }
 }
 
-/// Answers a reader whose read could not even be queued.
-fn refuse(waiter: Waiter, failure: &Failure) {
-    let path = waiter.promise.number.id();
-    tracing::debug!(promise = path, "read refused: {failure}");
-    waiter.reply.error(failure.status);
+/// Answers a reader of a promise whose provider is gone, with nothing else to serve it.
+pub(crate) fn refuse_lost(
+    promise: &Promise,
+    row: Row,
+    request: &ReadRequest,
+    reply: Box<dyn ReadReply>,
+) {
+    let failure = promise.session.gone();
+    promise.note_failure(row, request.offset, request.length, &failure);
+    reply.error(failure.status);
 }

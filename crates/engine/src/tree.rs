@@ -52,7 +52,10 @@ pub struct Entry {
 /// children in the order of their name bytes; promises in the order of their
 /// numbers. Offsets are stable: 1 and 2 follow the dots, then each child has
 /// its own.
-pub struct Listing<'a>(Source<'a>);
+pub struct Listing<'a> {
+    source: Source<'a>,
+    lasts: bool,
+}
 
 enum Source<'a> {
     Root(&'a Engine),
@@ -81,6 +84,10 @@ impl Engine {
             return node_attr(&promise, Row(0));
         }
         let (promise, row) = self.find(parent)?;
+        // Whoever has a directory of it open finds nothing in it any more.
+        if self.catalog.listed(promise.number).is_none() {
+            return Err(Errno::NOENT.raw_os_error());
+        }
         let child = promise.view().lookup(row, name);
         let child = child.ok_or(Errno::NOENT.raw_os_error())?;
         promise.count_lookup();
@@ -112,14 +119,20 @@ impl Engine {
     /// The listing of a directory; cheap enough to be made per readdir call.
     pub fn list(&self, directory: Inode) -> Result<Listing<'_>, i32> {
         if directory == Inode::ROOT {
-            return Ok(Listing(Source::Root(self)));
+            return Ok(Listing {
+                source: Source::Root(self),
+                lasts: true,
+            });
         }
         let (promise, row) = self.find(directory)?;
         let node = promise.view().row(row).ok_or(Errno::NOENT.raw_os_error())?;
         if node.kind != NodeKind::Directory {
             return Err(Errno::NOTDIR.raw_os_error());
         }
-        Ok(Listing(Source::Directory(promise, row)))
+        Ok(Listing {
+            lasts: self.catalog.listed(promise.number).is_some(),
+            source: Source::Directory(promise, row),
+        })
     }
 
     pub fn totals(&self) -> Totals {
@@ -153,10 +166,16 @@ impl Engine {
 }
 
 impl Listing<'_> {
+    /// Whether what is named here is found by its name. A promise that was taken out of
+    /// the mount is only listed on, for those in the middle of it.
+    pub fn lasts(&self) -> bool {
+        self.lasts
+    }
+
     /// The entry at an offset: 0 for the first, then each `next_offset`. None at
     /// the end. An offset whose promise has gone continues with the next one.
     pub fn entry(&self, offset: u64) -> Option<Entry> {
-        match &self.0 {
+        match &self.source {
             Source::Root(engine) => root_entry(engine, offset),
             Source::Directory(promise, row) => directory_entry(promise, *row, offset),
         }

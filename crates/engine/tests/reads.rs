@@ -231,6 +231,7 @@ fn a_read_of_what_is_not_there_says_so() {
 struct OldKernel;
 
 impl fuse_promise_engine::Kernel for OldKernel {
+    fn attributes_stale(&self, _: fuse_promise_core::ids::Inode) {}
     fn entry_gone(&self, _: fuse_promise_core::ids::Inode, _: &[u8]) {}
     fn pages_stale(&self, _: fuse_promise_core::ids::Inode) {}
     fn maps_direct_io(&self) -> bool {

@@ -2,12 +2,14 @@
 
 mod support;
 
+use std::sync::{Arc, Mutex};
+
 use fuse_promise_core::attr::{NodeAttr, NodeKind};
 use fuse_promise_core::ids::{Inode, PromiseNumber, Row};
 use fuse_promise_core::image::TreeBuilder;
 use fuse_promise_core::path::PathRule;
 use fuse_promise_core::status::Status;
-use fuse_promise_engine::{CommitOptions, Engine};
+use fuse_promise_engine::{Attr, CommitOptions, Engine, Kernel};
 use rustix::io::Errno;
 use support::{FakeProvider, Rig, node};
 
@@ -235,4 +237,57 @@ fn a_hundred_thousand_files_are_an_ordinary_promise() {
     assert!(listed.is_sorted());
     let last = rig.engine.lookup(node(promise, 0), b"file-099999").unwrap();
     assert_eq!(last.inode.0, listed[99_999].1);
+}
+
+/// A kernel that keeps the root's attributes until it is told that they are stale.
+#[derive(Default)]
+struct Keeping(Mutex<Option<Attr>>);
+
+impl Keeping {
+    fn root(&self, engine: &Engine) -> Attr {
+        let mut kept = self.0.lock().unwrap();
+        *kept.get_or_insert_with(|| engine.attr(Inode::ROOT).unwrap())
+    }
+}
+
+impl Kernel for Keeping {
+    fn attributes_stale(&self, inode: Inode) {
+        assert_eq!(inode, Inode::ROOT);
+        *self.0.lock().unwrap() = None;
+    }
+
+    fn entry_gone(&self, _: Inode, _: &[u8]) {}
+    fn pages_stale(&self, _: Inode) {}
+}
+
+#[test]
+fn the_kernel_never_keeps_attributes_of_the_root_that_are_stale() {
+    let rig = Rig::with(|options| options.linger = std::time::Duration::ZERO);
+    let kernel = Arc::new(Keeping::default());
+    let provider = rig.provider();
+    kernel.root(&rig.engine);
+    // What came before the kernel was known is told then.
+    let first = rig.commit(&provider, &[("a", 1)]);
+    rig.engine.set_kernel(kernel.clone());
+    let assert_right = |promises: u32| {
+        let shown = kernel.root(&rig.engine);
+        assert_eq!(shown.nlink, 2 + promises);
+        assert_eq!(Ok(shown), rig.engine.attr(Inode::ROOT));
+    };
+    assert_right(1);
+    let second = rig.commit(&provider, &[("a", 1)]);
+    assert_right(2);
+    rig.engine.destroy(first).unwrap();
+    assert_right(1);
+    let (number, token) = (provider.number, &provider.token);
+    rig.engine.unregister(number, token).unwrap();
+    assert_right(0);
+    assert!(rig.engine.promise(second).is_none());
+    // One whose provider dies goes by itself.
+    let dying = rig.provider();
+    rig.commit(&dying, &[("a", 1)]);
+    assert_right(1);
+    drop(dying);
+    rig.settle("still listed", |gauges| gauges.promises == 0);
+    rig.settle("still told", |_| kernel.root(&rig.engine).nlink == 2);
 }

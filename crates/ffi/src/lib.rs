@@ -10,6 +10,7 @@
 #![allow(non_camel_case_types)]
 
 mod argument;
+mod callbacks;
 mod fork;
 mod guard;
 mod handle;
@@ -29,9 +30,13 @@ mod context;
 
 mod provider;
 
+mod provider_config;
+
 mod promise;
 
 mod cache;
+
+mod destroy;
 
 mod materialize;
 

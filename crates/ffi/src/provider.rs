@@ -1,12 +1,13 @@
-//! `fp_provider_t`: a registered provider. Its C callback becomes the client's `ReadHandler` here.
+//! `fp_provider_t`: a registered provider, and the callback that answers its reads.
 
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
-use fuse_promise_client::{Provider, ProviderOptions, ReadHandler, ReadRequest};
-use fuse_promise_core::{Failure, Status};
+use fuse_promise_client::{Provider, ProviderOptions};
+use fuse_promise_core::Failure;
 
 use crate::argument::{SizedStruct, sized};
+use crate::callbacks::Callbacks;
 use crate::context::fp_context_t;
 use crate::guard::{guard, guard_void};
 use crate::handle::{Handle, HandleOut, lent, taken_back};
@@ -55,8 +56,9 @@ pub struct fp_read_response_t {
 /// Answers one read.
 ///
 /// It runs on a thread of the library that blocks every signal, one call at a time for each
-/// provider, until fp_provider_unregister() has returned. user_data is what fp_provider_register()
-/// was given; the library only hands it on, and does so from its own thread.
+/// provider unless fp_provider_config_t.max_concurrent_reads allows more, until
+/// fp_provider_unregister() has returned. user_data is what fp_provider_register() was given; the
+/// library only hands it on, and does so from its own threads.
 ///
 /// Write up to response->buffer_len bytes into response->buffer, set response->bytes_written and
 /// return FP_OK. Fewer bytes than asked for is allowed: the library asks again for the rest. No
@@ -123,11 +125,15 @@ pub unsafe extern "C" fn fp_provider_register(
         let read = ops
             .read
             .ok_or_else(|| Failure::invalid("fp_provider_ops_t.read is NULL"))?;
-        let callback = Arc::new(ReadCallback { read, user_data });
+        let callbacks = Arc::new(Callbacks {
+            read,
+            event: None,
+            user_data,
+        });
         out.give(fp_provider_t {
             provider: handle
                 .context
-                .register(callback, ProviderOptions::default())?,
+                .register(callbacks, ProviderOptions::default())?,
         });
         Ok(())
     })
@@ -136,10 +142,10 @@ pub unsafe extern "C" fn fp_provider_register(
 /// Ends a provider and frees its handle. Its promises go out of the listing at once; reads of files
 /// that are still open fail with EIO. NULL does nothing.
 ///
-/// When it returns, the read callback does not run and will not run again, so user_data may be
-/// freed. It waits for a callback that is running, however long that takes: do not hold a lock
-/// that the callback takes. Called from inside the read callback it does not wait for it, and that
-/// call is the last.
+/// When it returns, no callback of the provider runs or will run again, so user_data may be freed.
+/// It waits for callbacks that are running, however long that takes: do not hold a lock that they
+/// take. Called from inside a callback it waits for none, and no other one begins after it; those
+/// that run beside it, if there may be several, end after it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fp_provider_unregister(provider: *mut fp_provider_t) {
     guard_void("fp_provider_unregister", || {
@@ -148,50 +154,4 @@ pub unsafe extern "C" fn fp_provider_unregister(provider: *mut fp_provider_t) {
             handle.provider.unregister();
         }
     });
-}
-
-type ReadFn = unsafe extern "C" fn(
-    *const fp_read_request_t,
-    *mut fp_read_response_t,
-    *mut c_void,
-) -> fp_status_t;
-
-/// The C callback and the pointer it wants to see.
-struct ReadCallback {
-    read: ReadFn,
-    user_data: *mut c_void,
-}
-
-// SAFETY: the header says that the callback and user_data are used from a thread of the library;
-// the library itself never looks behind the pointer.
-unsafe impl Send for ReadCallback {}
-// SAFETY: as above; calls do not overlap.
-unsafe impl Sync for ReadCallback {}
-
-impl ReadHandler for ReadCallback {
-    fn read(&self, request: &ReadRequest<'_>, buffer: &mut [u8]) -> Result<usize, Status> {
-        let room = buffer.len();
-        let request = fp_read_request_t {
-            promise_id: request.promise_id.as_ptr(),
-            node_id: request.node_id.as_ptr(),
-            relative_path: request.relative_path.as_ptr(),
-            offset: request.offset,
-            length: request.length,
-        };
-        let mut response = fp_read_response_t {
-            buffer: buffer.as_mut_ptr(),
-            buffer_len: room,
-            bytes_written: 0,
-        };
-        // SAFETY: the texts and the buffer outlive the call; that the callback stays within them is
-        // the provider's part.
-        let status = unsafe { (self.read)(&raw const request, &raw mut response, self.user_data) };
-        if status != Status::Ok.code() {
-            return Err(Status::from_provider(status));
-        }
-        if response.bytes_written > room {
-            return Err(Status::Io);
-        }
-        Ok(response.bytes_written)
-    }
 }

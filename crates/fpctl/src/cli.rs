@@ -1,6 +1,7 @@
 //! The command line as clap knows it. It uses nothing of the rest of fpctl, so that the man page
 //! can be made from this file alone.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, value_parser};
@@ -27,8 +28,10 @@ pub struct Cli {
 pub enum Command {
     Status(Status),
     List(List),
+    Inspect(Inspect),
     Serve(Serve),
     Materialize(Materialize),
+    Destroy(Destroy),
 }
 
 /// Say whether the daemon runs, where its mount is and what it holds.
@@ -57,6 +60,24 @@ pub struct List {
     /// Print one JSON object a line.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Show what is known of single promised files or directories.
+///
+/// Says who serves each, its state, what of it is kept here, how often it is open, how many reads
+/// failed, and of the last one when, why and where; then the counters of its promise. Of a
+/// directory the bytes are those of all files in it. Prints a table on a terminal and lines of
+/// key=value elsewhere, with an empty line between two nodes. A path that cannot be shown is
+/// named, and the others are shown all the same; the first failure is the exit code. Symbolic
+/// links that lead into the mount are followed. Never starts the daemon.
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// Print one JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+    /// What to show: paths below the promise mount, or links to such.
+    #[arg(value_name = "PATH", required = true)]
+    pub paths: Vec<PathBuf>,
 }
 
 /// Publish a directory until Ctrl-C.
@@ -117,6 +138,19 @@ pub struct Materialize {
     pub target_dir: PathBuf,
 }
 
+/// Take promises out of the listing.
+///
+/// Prints a line for each one that it has destroyed. Whoever published them: their names are gone
+/// at once, files that are open can be read on while their provider lives. A promise that cannot be
+/// destroyed is named, and the others are destroyed all the same; the first failure is the exit
+/// code. Never starts the daemon.
+#[derive(Debug, Args)]
+pub struct Destroy {
+    /// What to destroy, one or more: an id such as promise-7, or the path of a promise's own directory.
+    #[arg(value_name = "PROMISE", required = true)]
+    pub promises: Vec<OsString>,
+}
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0   done
@@ -175,6 +209,8 @@ mod tests {
             &["bogus"],
             &["status", "--bogus"],
             &["list", "x"],
+            &["inspect"],
+            &["destroy"],
             &["materialize", "/p"],
             &["materialize", "--overwrite", "--rename", "/p", "/t"],
             &["materialize", "--skip", "--newer", "/p", "/t"],

@@ -4,11 +4,13 @@
 use std::io::{self, ErrorKind};
 use std::process::ExitCode;
 
-use fuse_promise_core::Failure;
+use fuse_promise_core::{Failure, Status};
 
 #[derive(Debug)]
 pub enum Trouble {
     Failed(Failure),
+    /// What went wrong has been said already.
+    Told(Status),
     Output(io::Error),
 }
 
@@ -29,6 +31,7 @@ impl Trouble {
     fn verdict(&self) -> (u8, Option<String>) {
         match self {
             Self::Failed(failure) => (failure.status.exit_code(), Some(failure.message.clone())),
+            Self::Told(status) => (status.exit_code(), None),
             Self::Output(error) if error.kind() == ErrorKind::BrokenPipe => (0, None),
             Self::Output(error) => (1, Some(format!("standard output: {error}"))),
         }
@@ -45,8 +48,6 @@ impl Trouble {
 
 #[cfg(test)]
 mod tests {
-    use fuse_promise_core::Status;
-
     use super::*;
 
     #[test]
@@ -55,6 +56,7 @@ mod tests {
             let trouble = Trouble::from(Failure::new(*status, "why"));
             let wanted = 10 + u8::try_from(status.code()).unwrap();
             assert_eq!(trouble.verdict(), (wanted, Some("why".into())));
+            assert_eq!(Trouble::Told(*status).verdict(), (wanted, None));
         }
     }
 

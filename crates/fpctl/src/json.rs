@@ -13,7 +13,13 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 /// The keys whose values are text even when they consist of digits.
-const TEXTS: [&str; 3] = ["path", "provider_node", "mode"];
+const TEXTS: [&str; 5] = [
+    "path",
+    "provider_node",
+    "mode",
+    "provider_program",
+    "promise_last_error_path",
+];
 
 /// A record as one JSON object, its fields in their order.
 pub struct Object<'a>(pub &'a Record);

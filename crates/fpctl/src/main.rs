@@ -4,14 +4,19 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod destroy;
 mod exit;
+mod facts;
+mod inspect;
 mod json;
 mod list;
 mod materialize;
 mod output;
+mod path;
 mod serve;
 mod status;
 mod stop;
+mod time;
 
 use std::process::ExitCode;
 
@@ -38,7 +43,9 @@ fn run(cli: Cli) -> Result<(), Trouble> {
     {
         Command::Status(arguments) => status::run(&context, &arguments),
         Command::List(arguments) => list::run(&context, &arguments),
+        Command::Inspect(arguments) => inspect::run(&context, &arguments),
         Command::Serve(arguments) => serve::run(&context, &arguments),
         Command::Materialize(arguments) => materialize::run(&context, &arguments),
+        Command::Destroy(arguments) => destroy::run(&context, &arguments),
     }
 }

@@ -11,6 +11,7 @@ use fuse_promise_core::{API_VERSION, Record};
 
 use crate::cli;
 use crate::exit::Trouble;
+use crate::facts::{self, lines};
 use crate::json::Object;
 
 pub fn run(context: &Context, arguments: &cli::Status) -> Result<(), Trouble> {
@@ -82,28 +83,9 @@ fn without_daemon(context: &Context) -> Record {
         .field("promises", 0)
 }
 
-/// One `key=value` a line.
-fn lines(facts: &Record) -> String {
-    facts
-        .fields()
-        .map(|(key, value)| format!("{}\n", Record::default().bytes(key, value)))
-        .collect()
-}
-
-/// For people: the same facts by their names, in two columns.
+/// For people, who may wonder how to get a daemon.
 fn table(facts: &Record, connected: bool) -> String {
-    let width = facts
-        .fields()
-        .map(|(key, _)| key.len())
-        .max()
-        .unwrap_or_default();
-    let mut table: String = facts
-        .fields()
-        .map(|(key, value)| {
-            let value = String::from_utf8_lossy(value);
-            format!("{:width$}  {value}\n", key.replace('_', " "))
-        })
-        .collect();
+    let mut table = facts::table(facts);
     if !connected {
         table.push_str("No daemon answers. It starts by itself when a program needs it, ");
         table.push_str("or with: fpctl status --start\n");

@@ -106,17 +106,9 @@ pub struct JobEntry {
     pub message: String,
 }
 
-/// The most entries that one call of Job.Result answers with: a page of the longest paths and
-/// messages stays well below the largest D-Bus message.
-pub const ENTRIES_PER_PAGE_MAX: u32 = 1024;
-
 /// The last line that Manager.List streams. A stream that ends without it was cut short: the
 /// daemon ended, or the reader took nothing for too long.
 pub const LIST_END: &str = "end";
-
-/// The most nodes that one call of Promise.Nodes answers with: with the longest paths and node ids
-/// a page stays far below the 128 MiB of the largest D-Bus message.
-pub const NODES_PER_PAGE_MAX: u32 = 4096;
 
 #[cfg(test)]
 mod tests {

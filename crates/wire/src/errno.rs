@@ -3,6 +3,8 @@
 use fuse_promise_core::{Failure, Status};
 use rustix::io::Errno;
 
+use crate::descriptors;
+
 /// The failure for a system call that failed while doing `what` ("open /run/…/lock").
 #[must_use]
 pub fn failed(what: &str, errno: Errno) -> Failure {
@@ -13,7 +15,14 @@ pub fn failed(what: &str, errno: Errno) -> Failure {
         Errno::NOENT => Status::NotFound,
         _ => Status::Io,
     };
-    Failure::new(status, format!("{what}: {errno}"))
+    let hint = match errno {
+        Errno::MFILE => format!(
+            "; this process may have {} files open (RLIMIT_NOFILE), raise that or close some",
+            descriptors::limit()
+        ),
+        _ => String::new(),
+    };
+    Failure::new(status, format!("{what}: {errno}{hint}"))
 }
 
 #[cfg(test)]
@@ -36,5 +45,7 @@ mod tests {
         }
         let message = failed("open /x", Errno::MFILE).message;
         assert!(message.starts_with("open /x: "), "{message}");
+        let limit = descriptors::limit().to_string();
+        assert!(message.contains(&limit), "{message}");
     }
 }

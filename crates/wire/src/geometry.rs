@@ -66,7 +66,7 @@ impl Geometry {
 
     /// Where the rings lie in the arena.
     #[must_use]
-    pub(crate) fn rings(&self) -> Range<u64> {
+    pub fn rings(&self) -> Range<u64> {
         let start = self.slots_len();
         start..start + RINGS_LEN
     }
@@ -116,6 +116,8 @@ fn with_lead(len: u32) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use fuse_promise_core::limits::CONCURRENT_READS_MAX;
+
     use super::*;
 
     const GOOD: Geometry = Geometry {
@@ -162,7 +164,28 @@ mod tests {
         }
         for large_len in [0, 100, (1 << 20) + 4096, u32::MAX] {
             let geometry = Geometry { large_len, ..GOOD };
-            assert!(geometry.check().is_err(), "{large_len}");
+            let refused = geometry.check().unwrap_err().message;
+            for number in [large_len, READ_LEN_MAX] {
+                assert!(refused.contains(&number.to_string()), "{refused}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_arena_ends_at_its_limit() {
+        let with = |large_count| Geometry {
+            large_count,
+            ..GOOD
+        };
+        let slot = with(2).total_len() - with(1).total_len();
+        let most = (ARENA_LEN_MAX - with(0).total_len()) / slot;
+        let most = u32::try_from(most).expect("some thousands");
+        assert!(most > CONCURRENT_READS_MAX);
+        assert_eq!(with(most).check(), Ok(()));
+        let over = with(most + 1);
+        let refused = over.check().unwrap_err().message;
+        for number in [over.total_len(), ARENA_LEN_MAX] {
+            assert!(refused.contains(&number.to_string()), "{refused}");
         }
     }
 

@@ -9,6 +9,7 @@ pub mod bus;
 pub mod busy_poll;
 pub mod channel;
 pub mod clock;
+pub mod descriptors;
 pub mod errno;
 pub mod frame;
 mod free_ranges;
@@ -16,6 +17,7 @@ pub mod geometry;
 #[cfg(test)]
 mod hang_guard;
 pub mod image;
+pub mod inspected;
 pub mod lock;
 mod mapping;
 pub mod memfd;

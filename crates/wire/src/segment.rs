@@ -14,6 +14,7 @@ use fuse_promise_core::{Failure, ImageView, Result};
 use rustix::fs::{FallocateFlags, fallocate, ftruncate};
 use rustix::io::pwrite;
 
+use crate::descriptors::{Newcomer, check_room};
 use crate::errno::failed;
 use crate::free_ranges::FreeRanges;
 use crate::image::{MappedImage, seal_copy};
@@ -52,6 +53,7 @@ impl SegmentStore {
     /// Puts a checked image where images of its length belong.
     pub fn place(&self, image: MappedImage) -> Result<ImageBytes> {
         if image.len() > SHARED_IMAGE_LEN_MAX {
+            check_room(Newcomer::Guest, &image.fd())?;
             return Ok(ImageBytes::Own(image));
         }
         self.copy_in(&image).map(ImageBytes::Segment)
@@ -109,6 +111,7 @@ impl SegmentStore {
 impl Segment {
     fn create() -> Result<Self> {
         let fd = memfd::create("fuse-promise-images")?;
+        check_room(Newcomer::Guest, &fd)?;
         ftruncate(&fd, SEGMENT_LEN as u64).map_err(|errno| failed("size a segment", errno))?;
         memfd::add_seals(&fd, SIZE_SEALS)?;
         let map = SegmentMap::new(&fd)?;

@@ -1,5 +1,5 @@
 //! One thread's way with a read: the handler is called with the slot itself as its buffer, then one
-//! Done is sent.
+//! Done is sent. And with an event: the handler hears it.
 
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,6 +10,7 @@ use fuse_promise_wire::{SendOutcome, ToDaemon};
 use super::Flow;
 use super::intake::{TakenRead, faulty};
 use crate::arena::CurrentArena;
+use crate::events::Told;
 use crate::fork::in_child;
 use crate::handler::{ReadHandler, ReadRequest};
 use crate::image::PathBuffer;
@@ -59,6 +60,23 @@ impl<'a> Answering<'a> {
             Ok(SendOutcome::Full | SendOutcome::Closed) => ControlFlow::Break(End::HungUp),
             Err(failure) => faulty(failure.message),
         }
+    }
+
+    /// Has the handler hear an event.
+    pub(super) fn tell(&self, told: &Told) -> Flow {
+        if self.session.is_closing() {
+            return ControlFlow::Break(End::Closed);
+        }
+        let hear = || self.handler.event(&told.promise_id, told.event);
+        // A panic is the handler's own; it has heard what it had to.
+        let _ = self
+            .session
+            .calling(|| catch_unwind(AssertUnwindSafe(hear)));
+        if in_child() {
+            return ControlFlow::Break(End::Closed);
+        }
+        self.session.events.heard();
+        ControlFlow::Continue(())
     }
 
     /// Calls the handler for one read. The slot is free again when this returns, before Done gives

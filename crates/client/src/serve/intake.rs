@@ -279,8 +279,12 @@ impl Intake {
         match event {
             SessionEvent::Committed => self.session.promises.committed(argument, promise),
             // Files that are open are still read; Released says when that is over.
-            SessionEvent::Destroyed => {}
-            SessionEvent::Released => self.session.promises.released(promise),
+            SessionEvent::Destroyed => self.session.events.destroyed(promise),
+            SessionEvent::Released => {
+                if let Some(known) = self.session.promises.released(promise) {
+                    self.session.events.released(promise, &known);
+                }
+            }
             SessionEvent::Ended => return ControlFlow::Break(End::EndedByDaemon),
         }
         ControlFlow::Continue(())

@@ -7,7 +7,8 @@
 //!
 //! The pool begins with one thread. Whoever takes a read and leaves no thread to wait for the next
 //! packet starts another one, up to the number of reads allowed or the number of slots, whichever
-//! is smaller: the daemon has no more reads here than there are slots. So a provider that is read
+//! is smaller: the daemon has no more reads here than there are slots. A thread whose handler
+//! hears an event is as busy as one with a read. So a provider that is read
 //! by one program has two threads. Threads stay until the session ends: one that waits costs some
 //! pages of stack, and to end it would take a clock that wakes it.
 
@@ -16,6 +17,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use super::Flow;
 use super::answering::Answering;
 use super::intake::{Intake, Packet, TakenRead};
 use crate::arena::CurrentArena;
@@ -30,7 +32,7 @@ pub(crate) struct Pool {
     /// Reads at a time, as the provider allowed.
     at_once: u32,
     turn: Mutex<Turn>,
-    /// Threads with a read in hand. Only ever counted up in turn, so that of two who take a read
+    /// Threads with a read or an event in hand. Only ever counted up in turn, so that of two who take a read
     /// the second sees the first.
     busy: AtomicU32,
     /// Why it is over: the first reason that a thread found.
@@ -83,17 +85,24 @@ impl Pool {
             return ControlFlow::Continue(None);
         };
         let arena = Arc::clone(turn.intake.arena());
-        let busy = 1 + self.busy.fetch_add(1, Ordering::Relaxed);
-        let most = self.at_once.min(arena.arena.geometry().slot_count());
-        let unattended = busy >= turn.threads && turn.threads < most;
-        if unattended {
-            turn.threads += 1;
-        }
+        let unattended = self.occupy(&mut turn);
         ControlFlow::Continue(Some(InHand {
             read,
             arena,
             unattended,
         }))
+    }
+
+    /// A thread becomes busy. True if that leaves nobody to wait for the next packet, and there may
+    /// be one more thread, which is counted already.
+    fn occupy(&self, turn: &mut Turn) -> bool {
+        let busy = 1 + self.busy.fetch_add(1, Ordering::Relaxed);
+        let slots = turn.intake.arena().arena.geometry().slot_count();
+        let unattended = busy >= turn.threads && turn.threads < self.at_once.min(slots);
+        if unattended {
+            turn.threads += 1;
+        }
+        unattended
     }
 
     /// A thread leaves, and the others with it. The last one ends the session.
@@ -139,16 +148,33 @@ fn serve(
             unattended,
         }) = pool.take(&mut packet)?
         else {
+            tell(pool, answering)?;
             continue;
         };
         if unattended {
             grow(pool);
         }
         let done = answering.read(&read, &arena)?;
+        // The release of its promise may wait for it.
+        drop(read);
         // Before Done, on which the next read may follow at once.
         pool.busy.fetch_sub(1, Ordering::Relaxed);
         answering.send(&done)?;
+        tell(pool, answering)?;
     }
+}
+
+/// Has the handler hear what it has to.
+fn tell(pool: &Arc<ParentOnly<Pool>>, answering: &Answering<'_>) -> Flow {
+    while let Some(told) = pool.session.events.next() {
+        let unattended = pool.occupy(&mut pool.lock());
+        if unattended {
+            grow(pool);
+        }
+        answering.tell(&told)?;
+        pool.busy.fetch_sub(1, Ordering::Relaxed);
+    }
+    ControlFlow::Continue(())
 }
 
 /// Starts the thread that was counted already. Without it reads are answered all the same, later;

@@ -2,6 +2,7 @@
 //! the other mapping of the arena.
 
 mod begin;
+mod events;
 mod pool;
 mod rig;
 mod rings;

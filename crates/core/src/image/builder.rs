@@ -2,9 +2,11 @@
 //!
 //! Nodes are kept in the order they were added, their names and ids in two long buffers, and found
 //! again through a table of numbers keyed by parent and name, so that no name is kept twice and no
-//! node costs an allocation. A node that is refused leaves the builder as it was.
+//! node costs an allocation. The table has half of each hash beside the number: most names that
+//! differ are told apart without a look at them, and none is looked at when the table grows. A node
+//! that is refused leaves the builder as it was.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hasher, RandomState};
 
 use hashbrown::HashTable;
 
@@ -22,7 +24,7 @@ pub struct TreeBuilder {
     /// Each name and each id has a NUL behind it, as in the image.
     names: Vec<u8>,
     ids: Vec<u8>,
-    by_name: HashTable<u32>,
+    by_name: HashTable<Place>,
     hasher: RandomState,
 }
 
@@ -37,6 +39,13 @@ pub(super) struct Entry {
     pub path_len: u16,
     pub kind: NodeKind,
     pub attr: NodeAttr,
+}
+
+/// Where a node stands in the table.
+#[derive(Debug)]
+struct Place {
+    number: u32,
+    hash: u32,
 }
 
 const ROOT: u32 = 0;
@@ -92,52 +101,45 @@ impl TreeBuilder {
 
     fn add(&mut self, kind: NodeKind, path: &[u8], attr: NodeAttr, node_id: &[u8]) -> Result<()> {
         let path = normalize(path, self.rule)?;
-        let entry = self
+        let (entry, hash) = self
             .admit(kind, &path, attr, node_id)
             .map_err(|failure| failure.context(&shown(path.as_bytes())))?;
         let number = u32::try_from(self.nodes.len()).expect("fewer than NODES_MAX nodes");
-        let hash = self.hash(entry.parent, path.name());
         for (text, table) in [(path.name(), &mut self.names), (node_id, &mut self.ids)] {
             table.extend_from_slice(text);
             table.push(0);
         }
         self.nodes.push(entry);
-        let Self {
-            by_name,
-            nodes,
-            names,
-            hasher,
-            ..
-        } = self;
-        by_name.insert_unique(hash, number, |number| {
-            let entry = &nodes[*number as usize];
-            hasher.hash_one((entry.parent, text(names, entry.name_at, entry.name_len)))
-        });
+        let place = Place { number, hash };
+        self.by_name
+            .insert_unique(spread(hash), place, |place| spread(place.hash));
         Ok(())
     }
 
-    /// The entry for a node that may be added; changes nothing.
+    /// The entry for a node that may be added, and the hash to find it by; changes nothing.
     fn admit(
         &self,
         kind: NodeKind,
-        path: &RelativePath,
+        path: &RelativePath<'_>,
         attr: NodeAttr,
         node_id: &[u8],
-    ) -> Result<Entry> {
+    ) -> Result<(Entry, u32)> {
         attr.check(kind)?;
         if node_id.is_empty() || node_id.contains(&0) || node_id.len() > NODE_ID_LEN_MAX {
             return Err(Failure::invalid(format!(
-                "a node id has 1 to {NODE_ID_LEN_MAX} bytes without NUL"
+                "a node id must have 1 to {NODE_ID_LEN_MAX} bytes, none of them NUL; this one has {}",
+                node_id.len()
             )));
         }
         let parent = self.directory(path.parent())?;
-        if self.find(parent, path.name()).is_some() {
+        let hash = self.hash(parent, path.name());
+        if self.find(hash, parent, path.name()).is_some() {
             return Err(Failure::already_exists("this path was added before"));
         }
         let growth = ROW_LEN + path.name().len() + 1 + node_id.len() + 1;
         room_for(self.nodes.len(), self.image_len(), growth as u64)?;
         let parent_path_len = usize::from(self.nodes[parent as usize].path_len);
-        Ok(Entry {
+        let entry = Entry {
             parent,
             name_at: small(self.names.len()),
             id_at: small(self.ids.len()),
@@ -146,7 +148,8 @@ impl TreeBuilder {
             path_len: small(path_len(parent_path_len, path.name().len())),
             kind,
             attr,
-        })
+        };
+        Ok((entry, hash))
     }
 
     /// The number of the directory at a normalized path, which may be the empty one.
@@ -156,7 +159,9 @@ impl TreeBuilder {
         }
         let found = path
             .split(|byte| *byte == b'/')
-            .try_fold(ROOT, |parent, name| self.find(parent, name));
+            .try_fold(ROOT, |parent, name| {
+                self.find(self.hash(parent, name), parent, name)
+            });
         match found {
             Some(number) if self.nodes[number as usize].kind == NodeKind::Directory => Ok(number),
             Some(_) => Err(Failure::not_found(format!(
@@ -170,16 +175,21 @@ impl TreeBuilder {
         }
     }
 
-    fn find(&self, parent: u32, name: &[u8]) -> Option<u32> {
-        let found = self.by_name.find(self.hash(parent, name), |number| {
-            let entry = &self.nodes[*number as usize];
-            entry.parent == parent && self.name(entry) == name
+    fn find(&self, hash: u32, parent: u32, name: &[u8]) -> Option<u32> {
+        let found = self.by_name.find(spread(hash), |place| {
+            let entry = || &self.nodes[place.number as usize];
+            place.hash == hash && entry().parent == parent && self.name(entry()) == name
         });
-        found.copied()
+        found.map(|place| place.number)
     }
 
-    fn hash(&self, parent: u32, name: &[u8]) -> u64 {
-        self.hasher.hash_one((parent, name))
+    /// Keyed, since names may come from strangers. The parent's number is ours, so it need not go
+    /// through the hasher: to be another number is enough.
+    fn hash(&self, parent: u32, name: &[u8]) -> u32 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(name);
+        let hash = hasher.finish().wrapping_add(spread(parent));
+        (hash >> 32) as u32
     }
 
     pub(super) fn name(&self, entry: &Entry) -> &[u8] {
@@ -207,12 +217,29 @@ impl TreeBuilder {
 
 /// Whether an image of so many nodes and bytes can take one more node.
 fn room_for(nodes: usize, image_len: u64, growth: u64) -> Result<()> {
-    if nodes >= NODES_MAX as usize || image_len + growth > IMAGE_LEN_MAX {
-        return Err(Failure::unavailable(format!(
-            "the promise is full with {nodes} nodes; commit what there is and begin another"
-        )));
+    let full = |why: &str| {
+        Err(Failure::unavailable(format!(
+            "the promise is full: {why}; commit what there is and begin another"
+        )))
+    };
+    if nodes >= NODES_MAX as usize {
+        return full(&format!(
+            "it has {nodes} nodes, and {NODES_MAX} is the limit"
+        ));
+    }
+    let grown = image_len + growth;
+    if grown > IMAGE_LEN_MAX {
+        return full(&format!(
+            "with one more node than its {nodes} its image would have {grown} bytes, and \
+             {IMAGE_LEN_MAX} is the limit"
+        ));
     }
     Ok(())
+}
+
+/// A number in all 64 bits, as a table wants a hash to be: multiplied by the golden ratio.
+fn spread(number: u32) -> u64 {
+    u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 fn text(table: &[u8], at: u32, len: u16) -> &[u8] {

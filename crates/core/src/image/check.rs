@@ -58,7 +58,9 @@ pub fn check_header(start: &[u8], len: u64) -> Result<()> {
     }
     let node_count = header.node_count.get();
     if node_count == 0 || node_count > NODES_MAX {
-        return Err(refused(&format!("it has {node_count} nodes")));
+        return Err(refused(&format!(
+            "it has {node_count} nodes, and must have 1 to {NODES_MAX}"
+        )));
     }
     let tables = Tables::new(node_count, header.names_len.get(), header.ids_len.get());
     let written = Tables {
@@ -158,9 +160,13 @@ impl<'a> Walk<'a> {
             ));
         };
         // The promise's own directory is nobody's node; every other node has an id.
-        if id.is_empty() != (row == Row::ROOT) || id.len() > NODE_ID_LEN_MAX {
+        let (least, most) = match row {
+            Row::ROOT => (0, 0),
+            _ => (1, NODE_ID_LEN_MAX),
+        };
+        if !(least..=most).contains(&id.len()) {
             return Err(Failure::invalid(format!(
-                "its node id has {} bytes",
+                "its node id has {} bytes, and must have {least} to {most}",
                 id.len()
             )));
         }
@@ -170,7 +176,7 @@ impl<'a> Walk<'a> {
     fn check_name(&mut self, name: &[u8]) -> Result<()> {
         if name.is_empty() || name.len() > NAME_LEN_MAX {
             return Err(Failure::invalid(format!(
-                "its name has {} bytes",
+                "its name has {} bytes, and must have 1 to {NAME_LEN_MAX}",
                 name.len()
             )));
         }
@@ -200,7 +206,10 @@ impl<'a> Walk<'a> {
         };
         let path_len = path_len(usize::from(directory.path_len.get()), name.len());
         if path_len > PATH_LEN_MAX || usize::from(node.path_len.get()) != path_len {
-            return Err(Failure::invalid(format!("its path has {path_len} bytes")));
+            return Err(Failure::invalid(format!(
+                "its path has {path_len} bytes, says {} and must not have over {PATH_LEN_MAX}",
+                node.path_len.get()
+            )));
         }
         if row.0 == siblings.start {
             self.subdirs = 0;

@@ -56,6 +56,25 @@ fn names_and_paths_end_at_their_limits() {
 }
 
 #[test]
+fn what_is_too_long_is_refused_with_its_length_and_the_limit() {
+    let long_name = "n".repeat(NAME_LEN_MAX + 1);
+    let longest_path = format!("{}ab", "a/".repeat(PATH_LEN_MAX / 2 - 1));
+    assert_eq!(longest_path.len(), PATH_LEN_MAX);
+    assert!(normal(&longest_path).is_ok());
+    for (wrong, len, limit) in [
+        (long_name, NAME_LEN_MAX + 1, NAME_LEN_MAX),
+        (format!("{longest_path}c"), PATH_LEN_MAX + 1, PATH_LEN_MAX),
+    ] {
+        let refused = normal(&wrong).unwrap_err();
+        let numbers = [len, limit].map(|number| format!(" {number}"));
+        let named = numbers
+            .iter()
+            .all(|number| refused.message.contains(number));
+        assert!(named, "{refused}");
+    }
+}
+
+#[test]
 fn bytes_that_are_not_utf8_need_the_rule_for_it() {
     let path = b"a/\xff\xfe";
     assert!(normalize(path, PathRule::Utf8).is_err());
@@ -91,7 +110,8 @@ proptest! {
             .collect();
         prop_assert_eq!(&names, &meant);
         prop_assert_eq!(names.join(&b'/'), normal.as_bytes());
-        prop_assert_eq!(normalize(normal.as_bytes(), PathRule::Utf8), Ok(normal));
+        let again = normalize(normal.as_bytes(), PathRule::Utf8);
+        prop_assert_eq!(again.as_ref(), Ok(&normal));
     }
 
     #[test]

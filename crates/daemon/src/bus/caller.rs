@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fuse_promise_core::failure::{Failure, Result};
+use fuse_promise_core::limits::{NEWS_FOR_PEER_MAX, NEWS_FOR_SESSION_MAX};
 use fuse_promise_engine::Client;
 use fuse_promise_wire::peer::check_same_uid;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -85,12 +86,16 @@ impl Caller {
                 let pid = peer.pid;
                 tracing::warn!(
                     pid,
-                    "a connection to the socket was closed: its peer reads nothing"
+                    "a connection to the socket was closed: its peer reads nothing, and \
+                     {NEWS_FOR_PEER_MAX} notices wait for it"
                 );
                 // Fails if the peer was first.
                 let _ = shutdown(&peer.socket, Shutdown::Both);
             }
-            Self::Bus => tracing::warn!("the session bus reads nothing, its connection is closed"),
+            Self::Bus => tracing::warn!(
+                "the session bus reads nothing, and {NEWS_FOR_SESSION_MAX} notices wait for it; \
+                 its connection is closed"
+            ),
         }
     }
 

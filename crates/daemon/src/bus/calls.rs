@@ -5,18 +5,11 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fuse_promise_core::failure::{Failure, Result};
+use fuse_promise_core::limits::{CALLS_MAX, CALLS_PER_CALLER_MAX};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use zbus::names::UniqueName;
 
 use super::events::WatchNumber;
-
-/// Calls at once. A client's thread waits for one answer before it asks the next thing, so this is
-/// more clients than a session has.
-const CALLS_MAX: u32 = 4096;
-
-/// Of one caller: more threads than a program has that all call at once, and few enough that it
-/// takes many such programs to fill the daemon.
-const CALLS_PER_CALLER_MAX: u32 = 256;
 
 /// Whose call it is: on the socket whoever is at the other end of the connection, on the session
 /// bus the sender that the bus names.
@@ -128,6 +121,8 @@ mod tests {
         let (begun, failure) = fill(&calls, &asker(1));
         assert_eq!(begun.len(), CALLS_PER_CALLER_MAX as usize);
         assert_eq!(failure.status, Status::Unavailable);
+        let own = format!("{CALLS_PER_CALLER_MAX} calls of this client are");
+        assert!(failure.message.contains(&own), "{failure}");
         assert!(calls.begin(asker(2)).is_ok());
         // On a bus one connection brings many.
         let sender = UniqueName::try_from(":1.7").unwrap();

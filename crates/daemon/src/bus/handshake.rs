@@ -7,14 +7,9 @@
 
 use std::io::{Error, ErrorKind, Result};
 
+use fuse_promise_core::limits::{HANDSHAKE_LINE_LEN_MAX, HANDSHAKE_LINES_MAX};
 use tokio::net::UnixStream;
 use zbus::Guid;
-
-/// The longest command a client has reason to send is AUTH with a user number in hexadecimal.
-const LINE_LEN_MAX: usize = 256;
-
-/// Six commands are a long handshake; a client that is refused may try again some times.
-const LINES_MAX: usize = 32;
 
 /// What comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +30,7 @@ pub async fn welcome(stream: &UnixStream, user: u32, guid: &Guid<'_>) -> Result<
     }
     let mut step = Step::Auth;
     let mut takes_descriptors = false;
-    for _ in 0..LINES_MAX {
+    for _ in 0..HANDSHAKE_LINES_MAX {
         let line = read_line(stream).await?;
         let (command, rest) = line.split_once(' ').unwrap_or((&line, ""));
         let answer = match (step, command) {
@@ -55,7 +50,9 @@ pub async fn welcome(stream: &UnixStream, user: u32, guid: &Guid<'_>) -> Result<
         };
         write(stream, answer.line(guid).as_bytes()).await?;
     }
-    Err(refused("it does not come to an end"))
+    Err(refused(&format!(
+        "it has not ended after {HANDSHAKE_LINES_MAX} lines"
+    )))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,7 +113,11 @@ async fn read_line(stream: &UnixStream) -> Result<String> {
                 return String::from_utf8(line).map_err(|_| refused("a line is no text"));
             }
             b'\n' => return Err(refused("a line does not end as lines do")),
-            _ if line.len() == LINE_LEN_MAX => return Err(refused("a line is too long")),
+            _ if line.len() == HANDSHAKE_LINE_LEN_MAX => {
+                return Err(refused(&format!(
+                    "a line has over {HANDSHAKE_LINE_LEN_MAX} bytes"
+                )));
+            }
             byte => line.push(byte),
         }
     }
@@ -229,8 +230,8 @@ mod tests {
     #[test]
     fn what_is_no_handshake_ends_it() {
         run(async {
-            let long = format!("\0AUTH EXTERNAL {}", "3".repeat(LINE_LEN_MAX));
-            let endless = format!("\0{}", "CANCEL\r\n".repeat(LINES_MAX + 1));
+            let long = format!("\0AUTH EXTERNAL {}", "3".repeat(HANDSHAKE_LINE_LEN_MAX));
+            let endless = format!("\0{}", "CANCEL\r\n".repeat(HANDSHAKE_LINES_MAX + 1));
             for said in [
                 "\n",
                 "\0\n",
@@ -249,6 +250,30 @@ mod tests {
             }
             let (outcome, _, _) = handshake(b"\0\xff\r\n").await;
             assert_eq!(outcome.unwrap_err().kind(), ErrorKind::InvalidData);
+        });
+    }
+
+    #[test]
+    fn lines_have_a_longest_and_there_is_a_last() {
+        run(async {
+            let nonsense = |len: usize| "x".repeat(len);
+            let ending = "AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n";
+            // The carriage return belongs to the line.
+            let longest = nonsense(HANDSHAKE_LINE_LEN_MAX - 1);
+            let said = format!("\0{longest}\r\n{ending}");
+            handshake(said.as_bytes()).await.0.unwrap();
+            let said = format!("\0{longest}x\r\n{ending}");
+            let refused = handshake(said.as_bytes()).await.0.unwrap_err();
+            let limit = format!("over {HANDSHAKE_LINE_LEN_MAX} bytes");
+            assert!(refused.to_string().contains(&limit), "{refused}");
+
+            let most = "CANCEL\r\n".repeat(HANDSHAKE_LINES_MAX - 3);
+            let said = format!("\0{most}{ending}");
+            handshake(said.as_bytes()).await.0.unwrap();
+            let said = format!("\0{most}CANCEL\r\n{ending}");
+            let refused = handshake(said.as_bytes()).await.0.unwrap_err();
+            let limit = format!("after {HANDSHAKE_LINES_MAX} lines");
+            assert!(refused.to_string().contains(&limit), "{refused}");
         });
     }
 

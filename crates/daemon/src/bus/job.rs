@@ -6,7 +6,7 @@ use fuse_promise_core::ids::JobNumber;
 use fuse_promise_core::status::Status;
 use fuse_promise_core::words::{EntryOutcome, JobState};
 use fuse_promise_engine::{Engine, JobSnapshot, Outcome, Progress, Report, Reported};
-use fuse_promise_wire::bus::{ENTRIES_PER_PAGE_MAX, JobEntry};
+use fuse_promise_wire::bus::JobEntry;
 use zbus::Connection;
 use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
@@ -116,9 +116,8 @@ impl Job {
     }
 
     /// A page of the entries that were replaced, skipped or failed: up to count of them beginning
-    /// with the one numbered first, from 0. Only the first 1000 are told, the rest is counted. A
-    /// page is never longer than 1024; an empty one is behind the end. While the job runs it is
-    /// refused as unavailable.
+    /// with the one numbered first, from 0. Only the first 1000 are told, the rest is counted. An
+    /// empty page is behind the end. While the job runs it is refused as unavailable.
     #[zbus(out_args("page"))]
     async fn result(
         &self,
@@ -131,8 +130,7 @@ impl Job {
         let running = || Failure::unavailable("the job is still running");
         let report = self.snapshot()?.report.ok_or_else(running)?;
         let entries = report.entries.into_iter().skip(first as usize);
-        let count = count.min(ENTRIES_PER_PAGE_MAX) as usize;
-        Ok(entries.take(count).map(entry).collect())
+        Ok(entries.take(count as usize).map(entry).collect())
     }
 
     #[zbus(property(emits_changed_signal = "const"))]

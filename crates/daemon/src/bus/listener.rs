@@ -7,6 +7,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use fuse_promise_core::failure::Result;
+use fuse_promise_core::limits::HANDSHAKES_MAX;
+use fuse_promise_wire::descriptors::{Newcomer, check_room};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zbus::Guid;
@@ -27,13 +30,11 @@ pub struct Handshakes {
 }
 
 impl Default for Handshakes {
-    /// A handshake is four short lines each way. Five seconds are for a machine that is swapping;
-    /// 64 at once are more than any login brings, and few enough to keep silent connections from
-    /// using up our descriptors.
+    /// A handshake is four short lines each way. Five seconds are for a machine that is swapping.
     fn default() -> Self {
         Self {
             deadline: Duration::from_secs(5),
-            at_once: 64,
+            at_once: HANDSHAKES_MAX,
         }
     }
 }
@@ -84,12 +85,24 @@ struct Arrival {
 
 impl Arrival {
     fn admit(self, service: &Arc<Service>, deadline: Duration) {
-        match Peer::of(&self.stream) {
+        match self.peer() {
             Ok(peer) => {
                 tokio::spawn(self.serve(Arc::clone(service), peer, deadline));
             }
             Err(failure) => tracing::warn!(%failure, "a connection to the socket was closed"),
         }
+    }
+
+    /// Who has connected, unless nobody can be let in. Those of our own user are told why, by the
+    /// handshake's word for a refusal.
+    fn peer(&self) -> Result<Peer> {
+        let peer = Peer::of(&self.stream)?;
+        check_room(Newcomer::Connection, &*self.stream).inspect_err(|full| {
+            let line = format!("ERROR {}\r\n", full.message);
+            // A peer that has left need not know.
+            let _ = self.stream.try_write(line.as_bytes());
+        })?;
+        Ok(peer)
     }
 
     async fn serve(self, service: Arc<Service>, peer: Peer, deadline: Duration) {

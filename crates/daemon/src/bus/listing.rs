@@ -14,15 +14,13 @@ use std::time::Duration;
 use fuse_promise_core::failure::{Failure, Result};
 use fuse_promise_core::ids::{Inode, PromiseNumber, Row};
 use fuse_promise_core::image::Node;
+use fuse_promise_core::limits::LISTINGS_MAX;
 use fuse_promise_core::record::Record;
 use fuse_promise_engine::Engine;
 use fuse_promise_wire::bus::LIST_END;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fstat, open};
 use rustix::io::Errno;
-
-/// Listings at once. Each costs a thread and a buffer, and a person or script needs one.
-const LISTINGS_MAX: usize = 16;
 
 /// How long a reader may take nothing from a full pipe: long enough for a pager that somebody
 /// reads in.

@@ -11,11 +11,13 @@ use fuse_promise_core::words::ConflictPolicy;
 use fuse_promise_engine::{CommitOptions, EngineEvent, MaterializeOptions, ProviderConfig};
 use fuse_promise_wire::PROTOCOL_VERSION;
 use fuse_promise_wire::bus::{Options, job_path, option, provider_path};
+use fuse_promise_wire::inspected::InspectedNode;
 use zbus::message::Header;
 use zbus::{Connection, OwnedObjectPath};
 
 use super::arguments::{self, OptionReader};
 use super::error::BusError;
+use super::inspect::inspected;
 use super::listing::Listing;
 use super::objects::Context;
 
@@ -96,6 +98,19 @@ impl Manager {
         Ok((promise.id(), path.into_os_string().into_vec()))
     }
 
+    /// Takes a promise out of the listing, as Destroy of its object does, which a peer on the
+    /// socket does not see.
+    async fn destroy_promise(
+        &self,
+        promise_id: &str,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] call: Header<'_>,
+    ) -> Result<(), BusError> {
+        let _call = self.context.begin(connection, &call).await?;
+        let number = arguments::promise(promise_id)?;
+        Ok(self.context.destroy(number).await?)
+    }
+
     /// Begins to copy a promised file, directory or whole promise, an absolute path below the
     /// mount, into the directory behind target_dir (O_PATH will do). The job ends with its caller's
     /// connection unless detached. Options: policy (s: fail, overwrite, rename, skip or newer;
@@ -149,6 +164,22 @@ impl Manager {
         let listing = listing.await?;
         service.listings.start(listing, &service.daemon.engine)?;
         Ok(())
+    }
+
+    /// One node now: what was declared of it, who serves it, what is held of it, who has it open
+    /// and what went wrong. The path, bytes without a NUL, is an absolute one below the mount,
+    /// that of a promise's own directory included; it is looked up in the daemon's own tables.
+    #[zbus(out_args("node"))]
+    async fn inspect(
+        &self,
+        path: Vec<u8>,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] call: Header<'_>,
+    ) -> Result<InspectedNode, BusError> {
+        let _call = self.context.begin(connection, &call).await?;
+        let service = &self.context.service;
+        let node = service.run(move |daemon| daemon.engine.inspect(&path));
+        Ok(inspected(node.await?))
     }
 
     /// Compared by a client before anything else.

@@ -12,6 +12,7 @@ mod calls;
 mod error;
 mod events;
 mod handshake;
+mod inspect;
 mod job;
 mod listener;
 mod listing;

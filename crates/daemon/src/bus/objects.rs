@@ -54,6 +54,17 @@ impl Context {
         self.service.begin(Asker { connection, sender })
     }
 
+    /// Destroys a promise; its object is gone from this connection when this returns.
+    pub async fn destroy(&self, number: PromiseNumber) -> Result<()> {
+        let service = &self.service;
+        service
+            .run(move |daemon| daemon.engine.destroy(number))
+            .await?;
+        let removed = EngineEvent::PromiseRemoved(number);
+        service.events.shown(self.watch, removed).await;
+        Ok(())
+    }
+
     /// Serves what was added and is still there. What else happened concerns nothing that is
     /// served yet: a removal that is on its way comes through the queue.
     fn add<'a>(&self, builder: Builder<'a>, event: EngineEvent) -> Builder<'a> {

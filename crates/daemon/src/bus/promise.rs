@@ -3,8 +3,9 @@
 use fuse_promise_core::failure::{Failure, Result};
 use fuse_promise_core::ids::{Inode, PromiseNumber, Row};
 use fuse_promise_core::image::Node;
-use fuse_promise_engine::{EngineEvent, PromiseSnapshot};
-use fuse_promise_wire::bus::{NODES_PER_PAGE_MAX, NodeEntry};
+use fuse_promise_core::limits::NODES_PER_PAGE_MAX;
+use fuse_promise_engine::PromiseSnapshot;
+use fuse_promise_wire::bus::NodeEntry;
 use zbus::Connection;
 use zbus::message::Header;
 
@@ -41,15 +42,8 @@ impl Promise {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] call: Header<'_>,
     ) -> Result<(), BusError> {
-        let service = &self.context.service;
         let _call = self.context.begin(connection, &call).await?;
-        let number = self.number;
-        service
-            .run(move |daemon| daemon.engine.destroy(number))
-            .await?;
-        let removed = EngineEvent::PromiseRemoved(number);
-        service.events.shown(self.context.watch, removed).await;
-        Ok(())
+        Ok(self.context.destroy(self.number).await?)
     }
 
     /// A page of what the provider declared: up to count nodes beginning with row first. Rows

@@ -5,18 +5,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use fuse_promise_core::limits::{NEWS_FOR_PEER_MAX, NEWS_FOR_SESSION_MAX};
 use fuse_promise_engine::EngineEvent;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, oneshot};
 
 use super::events::Scope;
-
-/// Waiting for a peer of the socket, which hears of its own providers and jobs only.
-const WAITING_FOR_PEER_MAX: usize = 16 << 10;
-
-/// Waiting for the session bus, which hears of every promise: the ends of sixteen providers with
-/// all the promises they may have come at once.
-const WAITING_FOR_SESSION_MAX: usize = 1 << 20;
 
 /// What a connection finds in its queue.
 pub enum Notice {
@@ -47,8 +41,8 @@ pub struct QueueReceiver {
 /// A queue for a connection that shows this much.
 pub fn queue(scope: Scope) -> (QueueSender, QueueReceiver) {
     let most = match scope {
-        Scope::Session => WAITING_FOR_SESSION_MAX,
-        Scope::Process(_) => WAITING_FOR_PEER_MAX,
+        Scope::Session => NEWS_FOR_SESSION_MAX,
+        Scope::Process(_) => NEWS_FOR_PEER_MAX,
     };
     let backlog = Arc::new(Backlog {
         waiting: AtomicUsize::new(0),
@@ -103,5 +97,48 @@ impl QueueReceiver {
     #[cfg(test)]
     pub fn try_next(&mut self) -> Option<Notice> {
         self.notices.try_recv().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fuse_promise_core::ids::ProviderNumber;
+
+    use super::*;
+    use crate::bus::tests::run;
+
+    #[test]
+    fn as_much_as_may_wait_waits_and_one_more_gives_the_connection_up() {
+        for (scope, most) in [
+            (Scope::Session, NEWS_FOR_SESSION_MAX),
+            (Scope::Process(1), NEWS_FOR_PEER_MAX),
+        ] {
+            run(async move {
+                let event = EngineEvent::ProviderAdded(ProviderNumber(1));
+                let (tells, mut shows) = queue(scope);
+                // What was there before the connection is not counted.
+                for _ in 0..3 {
+                    tells.tell_first(event);
+                }
+                for _ in 0..most {
+                    tells.tell(Notice::Event(event));
+                }
+                let overflows = shows.overflows();
+                tokio::pin!(overflows);
+                let overflowed = tokio::select! {
+                    biased;
+                    () = &mut overflows => true,
+                    () = std::future::ready(()) => false,
+                };
+                assert!(!overflowed, "as much may wait");
+                tells.tell(Notice::Event(event));
+                overflows.await;
+                let mut waited = 0;
+                while shows.try_next().is_some() {
+                    waited += 1;
+                }
+                assert_eq!(waited, most + 3);
+            });
+        }
     }
 }

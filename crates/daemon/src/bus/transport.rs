@@ -10,6 +10,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
+use fuse_promise_core::limits::{MESSAGE_DESCRIPTORS_MAX, MESSAGE_LEN_MAX};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, Shutdown, recvmsg, sendmsg, shutdown,
@@ -18,12 +19,6 @@ use tokio::io::Interest;
 use tokio::net::UnixStream;
 use zbus::connection::socket::{ReadHalf, Socket, Split, WriteHalf};
 use zbus::export::async_trait::async_trait;
-
-/// The longest call has a token, some options and a path: far less than this.
-const MESSAGE_LEN_MAX: usize = 256 << 10;
-
-/// In one message. The bus allows as many by default; our calls bring one.
-const DESCRIPTORS_MAX: usize = 16;
 
 /// The fixed part of every message's header, which tells the length of the rest.
 const HEADER_LEN: usize = 16;
@@ -149,7 +144,8 @@ fn rest_len(header: &[u8]) -> Result<usize> {
 }
 
 fn receive(stream: &UnixStream, buffer: &mut [u8]) -> Result<(usize, Vec<OwnedFd>)> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
+    let mut space =
+        [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MESSAGE_DESCRIPTORS_MAX))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut bytes = [IoSliceMut::new(buffer)];
     let received = recvmsg(stream, &mut bytes, &mut control, RecvFlags::CMSG_CLOEXEC)?;
@@ -161,16 +157,17 @@ fn receive(stream: &UnixStream, buffer: &mut [u8]) -> Result<(usize, Vec<OwnedFd
     }
     // The space for them is rounded up, so the kernel alone does not count exactly.
     let truncated = received.flags.contains(ReturnFlags::CTRUNC);
-    if truncated || descriptors.len() > DESCRIPTORS_MAX {
-        return Err(refused(
-            "it brings too many descriptors, or we have no room for them",
-        ));
+    if truncated || descriptors.len() > MESSAGE_DESCRIPTORS_MAX {
+        return Err(refused(&format!(
+            "it brings more than {MESSAGE_DESCRIPTORS_MAX} descriptors, or we have no room for them"
+        )));
     }
     Ok((received.bytes, descriptors))
 }
 
 fn send(stream: &UnixStream, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<usize> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
+    let mut space =
+        [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MESSAGE_DESCRIPTORS_MAX))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     let rights = SendAncillaryMessage::ScmRights(descriptors);
     if !descriptors.is_empty() && !control.push(rights) {
@@ -238,6 +235,11 @@ mod tests {
             for endian in [b'l', b'B'] {
                 let read = Measure::default().read(&header(endian, fields, body));
                 assert_eq!(read.is_ok(), fine, "{fields} {body}");
+                let refusal = read.map_err(|error| error.to_string());
+                for number in [fields, body, most] {
+                    let named = |refusal: &String| refusal.contains(&number.to_string());
+                    assert!(refusal.as_ref().err().is_none_or(named), "{refusal:?}");
+                }
             }
         }
     }
@@ -265,16 +267,23 @@ mod tests {
         run(async {
             let (ours, theirs) = UnixStream::pair().unwrap();
             let file = std::fs::File::open("/dev/null").unwrap();
-            let many = [std::os::fd::AsFd::as_fd(&file); DESCRIPTORS_MAX + 1];
-            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(32))];
-            let mut control = SendAncillaryBuffer::new(&mut space);
-            assert!(control.push(SendAncillaryMessage::ScmRights(&many)));
-            let bytes = header(b'l', 0, 8);
-            let bytes = [IoSlice::new(&bytes)];
-            sendmsg(&theirs, &bytes, &mut control, SendFlags::NOSIGNAL).unwrap();
+            let many = [std::os::fd::AsFd::as_fd(&file); MESSAGE_DESCRIPTORS_MAX + 1];
             let mut reader = reader(ours);
+            // A message without anything behind its header.
+            let bytes = header(b'l', 0, 0);
+            for count in [MESSAGE_DESCRIPTORS_MAX, MESSAGE_DESCRIPTORS_MAX + 1] {
+                let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(32))];
+                let mut control = SendAncillaryBuffer::new(&mut space);
+                assert!(control.push(SendAncillaryMessage::ScmRights(&many[..count])));
+                let bytes = [IoSlice::new(&bytes)];
+                sendmsg(&theirs, &bytes, &mut control, SendFlags::NOSIGNAL).unwrap();
+            }
+            let (_, descriptors) = reader.recvmsg(&mut [0; HEADER_LEN]).await.unwrap();
+            assert_eq!(descriptors.len(), MESSAGE_DESCRIPTORS_MAX);
             let refused = reader.recvmsg(&mut [0; HEADER_LEN]).await.unwrap_err();
             assert_eq!(refused.kind(), ErrorKind::InvalidData);
+            let limit = format!("more than {MESSAGE_DESCRIPTORS_MAX} descriptors");
+            assert!(refused.to_string().contains(&limit), "{refused}");
         });
     }
 

@@ -35,7 +35,9 @@ pub mod opcode {
     pub const LSEEK: u32 = 46;
 }
 
-/// A notification that a name is gone, as the kernel knows it.
+/// Notifications that a node's attributes are stale, and that a name is gone, as the kernel knows
+/// them.
+pub const NOTIFY_INVAL_INODE: i32 = 2;
 pub const NOTIFY_INVAL_ENTRY: i32 = 3;
 
 pub const READAHEAD: u32 = 131_072;

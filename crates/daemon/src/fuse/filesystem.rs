@@ -4,8 +4,9 @@
 //! - Each answer that carries an inode (lookup, listings with attributes) counts as one reference
 //!   to it, which a later FORGET gives back. The dots of a listing are not counted.
 //! - A name or attribute is kept for as long as the answer says. Nodes never change, so that is
-//!   long; what does go is taken back explicitly. The root is the exception: it is asked for each
-//!   time, so that a new promise is there at once.
+//!   long; what does go is taken back explicitly, and so are the root's attributes whenever a
+//!   promise comes or goes. (Every walk of an absolute path looks at them.) That a name is missing
+//!   in the root is not kept, so that a new promise is there at once.
 //! - The answer ENOSYS to some requests means "never ask again", and the kernel then does what is
 //!   right for a file that is only read.
 //! - READ of an open file that is cached must not be short except at the end of the file. The
@@ -34,9 +35,6 @@ use super::reply::{ReadAnswer, errno, reply_xattr};
 /// How long the kernel keeps what does not change. Any time is right, because nothing relies on
 /// its end; a day keeps a session's ordinary work free of questions.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// The root's attributes change with each promise.
-const ASKED_EACH_TIME: Duration = Duration::ZERO;
 
 /// Inodes are never used again, so all are of the same generation.
 const GENERATION: Generation = Generation(0);
@@ -80,14 +78,6 @@ fn directory_flags(directory: Inode) -> FopenFlags {
     }
 }
 
-fn attributes_kept(inode: Inode) -> Duration {
-    if inode == Inode::ROOT {
-        ASKED_EACH_TIME
-    } else {
-        KEPT
-    }
-}
-
 fn is_dot(name: &[u8]) -> bool {
     name == b"." || name == b".."
 }
@@ -119,7 +109,7 @@ impl Filesystem for PromiseFilesystem {
     fn getattr(&self, _: &Request, inode: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
         let inode = Inode(inode.0);
         match self.engine.attr(inode) {
-            Ok(attr) => reply.attr(&attributes_kept(inode), &self.owner.show(&attr)),
+            Ok(attr) => reply.attr(&KEPT, &self.owner.show(&attr)),
             Err(number) => reply.error(errno(number)),
         }
     }
@@ -218,11 +208,17 @@ impl Filesystem for PromiseFilesystem {
             Ok(listing) => listing,
             Err(number) => return reply.error(errno(number)),
         };
+        // A name that is kept is found without a lookup.
+        let kept = if listing.lasts() {
+            KEPT
+        } else {
+            Duration::ZERO
+        };
         while let Some(entry) = listing.entry(offset) {
             let attr = self.owner.show(&entry.attr);
             let name = OsStr::from_bytes(&entry.name);
             offset = entry.next_offset;
-            if reply.add(attr.ino, offset, name, &KEPT, &attr, GENERATION) {
+            if reply.add(attr.ino, offset, name, &kept, &attr, GENERATION) {
                 break;
             }
             if !is_dot(&entry.name) {

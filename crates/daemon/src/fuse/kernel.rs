@@ -1,5 +1,6 @@
 //! Telling the kernel that something it holds is gone. The engine calls this from a thread that
-//! serves no request, because the kernel may make a notification wait for one.
+//! serves no request, because the kernel may make a notification wait for one: for the lock of a
+//! directory, or for a page that is being read. Attributes alone are marked without either.
 
 use std::ffi::OsStr;
 use std::io;
@@ -27,6 +28,13 @@ impl Notices {
 }
 
 impl Kernel for Notices {
+    fn attributes_stale(&self, inode: Inode) {
+        // An offset below 0: no pages. The kernel also counts up the version of the attributes,
+        // and so drops those of an answer that is still on its way.
+        let told = self.notifier.inval_inode(INodeNo(inode.0), -1, 0);
+        note(told, inode);
+    }
+
     fn entry_gone(&self, parent: Inode, name: &[u8]) {
         let told = self
             .notifier

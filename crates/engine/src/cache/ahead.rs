@@ -63,7 +63,7 @@ impl Engine {
         self.cache.readers.forget_provider(provider);
     }
 
-    /// False if the provider has no room for more.
+    /// False if the provider has no room for more: whoever leaves some goes on.
     fn take_turn(self: &Arc<Self>, provider: ProviderNumber, mut turn: Turn) -> bool {
         let Some(promise) = self.catalog.get(turn.file.promise) else {
             return true;
@@ -73,9 +73,9 @@ impl Engine {
             return true;
         }
         // Looked at first, so that hardly any reader joins what is not made after all.
-        if !promise.session.has_room_ahead() {
-            cache.readers.put_back(provider, turn);
-            return false;
+        let length = (turn.range.end - turn.range.start) as u32;
+        if !promise.session.has_room_ahead(length) {
+            return self.put_back(provider, &promise.session, turn);
         }
         while let Some((fetch, rest)) =
             cache
@@ -90,8 +90,7 @@ impl Engine {
             let Some(request) = promise.session.request_ahead(want(&fetch, 0), waiter) else {
                 cache.readers.note_done(turn.reader, &fetch);
                 self.forget_fetch(&fetch);
-                cache.readers.put_back(provider, turn);
-                return false;
+                return self.put_back(provider, &promise.session, turn);
             };
             cache.counters.prefetched();
             if !fetch.note_sent(&promise.session, request) {
@@ -100,6 +99,15 @@ impl Engine {
             turn.range = rest;
         }
         true
+    }
+
+    /// There is no room for a turn. True if there is again: who left it while the turn
+    /// was not in its place found nobody to go on with.
+    fn put_back(&self, provider: ProviderNumber, session: &Session, turn: Turn) -> bool {
+        let length = (turn.range.end - turn.range.start) as u32;
+        self.cache.readers.put_back(provider, turn);
+        session.note_ahead_waits();
+        session.has_room_ahead(length)
     }
 
     /// Cancels what nobody waits for.
@@ -121,5 +129,62 @@ impl Engine {
     /// A fetch brings nothing: who joined it in the last moment asks again.
     fn forget_fetch(self: &Arc<Self>, fetch: &Fetch) {
         self.take_out(fetch, Fetched::CalledOff);
+    }
+}
+
+#[cfg(all(test, not(feature = "shuttle")))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use fuse_promise_core::ids::PromiseNumber;
+    use fuse_promise_wire::RuntimeDir;
+
+    use super::*;
+    use crate::cache::FileKey;
+    use crate::observe::{EngineEvent, Observer};
+    use crate::options::EngineOptions;
+    use crate::session::{Client, ProviderConfig};
+
+    struct Nobody;
+
+    impl Observer for Nobody {
+        fn event(&self, _: EngineEvent) {}
+    }
+
+    #[test]
+    fn a_turn_that_is_put_back_when_there_is_room_again_is_taken_at_once() {
+        let mut directory = tempfile::Builder::new();
+        directory.permissions(std::fs::Permissions::from_mode(0o700));
+        let directory = directory.tempdir().unwrap();
+        let options = EngineOptions::new(RuntimeDir::open(directory.path()).unwrap());
+        let engine = Engine::start(options, Arc::new(Nobody)).unwrap();
+        let client = Client {
+            pid: 1,
+            uid: 1,
+            program: "test".into(),
+            process: None,
+        };
+        let registration = engine.register(client, ProviderConfig::default()).unwrap();
+        let provider = registration.provider;
+        let session = engine.session(provider).unwrap();
+        let file = FileKey {
+            promise: PromiseNumber(1),
+            row: Row(1),
+        };
+        let readers = &engine.cache.readers;
+        let limits = Limits { depth: 8 << 20 };
+        for read in [0..4096, 4096..8192] {
+            readers.note(1, (file, provider), read, 1 << 30, &limits);
+        }
+        let most = u64::from(READ_LEN_MAX);
+        let turn = readers.next(provider, most).unwrap();
+        // Whoever left the room found no turn, so that this thread is the one to go on.
+        assert!(engine.put_back(provider, &session, turn));
+        let turn = readers.next(provider, most).unwrap();
+        engine
+            .unregister(provider, &registration.token)
+            .expect("a registered provider");
+        assert!(!engine.put_back(provider, &session, turn));
+        engine.stop();
     }
 }

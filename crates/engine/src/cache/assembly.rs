@@ -15,6 +15,7 @@ use super::fetch::{Fetch, Fetched};
 use super::piece::{Found, Piece};
 use crate::promise::Promise;
 use crate::read::{ReadReply, ReadRequest};
+use crate::session::early_end;
 use crate::sync::Mutex;
 
 pub(crate) struct Assembly {
@@ -110,7 +111,7 @@ impl Assembly {
             Fetched::Bytes(bytes) => bytes,
             Fetched::Failed(status) => {
                 let own = range.start <= fetch.range.start && fetch.range.end <= range.end;
-                return self.failed(status, own);
+                return self.failed(status, own, fetch.ahead);
             }
             // Not an answer of the provider's, whatever was asked for.
             Fetched::CalledOff => {
@@ -136,15 +137,49 @@ impl Assembly {
             }
         };
         drop(state);
+        if let Some(Due {
+            answer: Answer::Ended(_),
+            ..
+        }) = due
+        {
+            self.note_early_end();
+        }
         tell(due);
         Next::Nothing
     }
 
-    fn failed(&self, status: Status, own: bool) -> Next {
+    /// The reader learns that the content ends, which no file that the kernel keeps pages of
+    /// may do.
+    fn note_early_end(&self) {
+        let ReadRequest { offset, length, .. } = self.request;
+        let failure = early_end();
+        self.promise
+            .note_failure(self.row, offset, length, &failure);
+    }
+
+    /// It fails with a request that was asked before it came.
+    fn note_joined_failure(&self, status: Status) {
+        let session = &self.promise.session;
+        session.count_failure(status);
+        let failure = match status {
+            Status::Timeout => session.too_slow(),
+            Status::ProviderGone => session.gone(),
+            status => session.refused(status),
+        };
+        let ReadRequest { offset, length, .. } = self.request;
+        self.promise
+            .note_failure(self.row, offset, length, &failure);
+    }
+
+    fn failed(&self, status: Status, own: bool, ahead: bool) -> Next {
         let due = self.state.lock().due(Answer::Failed(status));
         match due {
             Some(due) if !own => Next::AskAlone(due.reply),
             due => {
+                // A request of this read's own was counted when it failed.
+                if ahead && due.is_some() {
+                    self.note_joined_failure(status);
+                }
                 tell(due);
                 Next::Nothing
             }

@@ -118,6 +118,10 @@ impl FileExtents {
         }
     }
 
+    pub(super) fn held(&self) -> u64 {
+        self.held
+    }
+
     pub(super) fn is_whole(&self) -> bool {
         self.held == self.size
     }

@@ -22,6 +22,8 @@ use crate::sync::Mutex;
 pub(crate) struct Fetch {
     pub(super) file: FileKey,
     pub(super) range: Range<u64>,
+    /// Asked for before any reader wanted it.
+    pub(super) ahead: bool,
     progress: Mutex<Progress>,
     /// Its provider has taken back what it brings. Locked while the bytes are kept, which
     /// is no longer than a copy of them takes.
@@ -38,10 +40,11 @@ struct Progress {
 }
 
 impl Fetch {
-    fn new(file: FileKey, range: Range<u64>) -> Arc<Self> {
+    fn new(file: FileKey, range: Range<u64>, ahead: bool) -> Arc<Self> {
         Arc::new(Self {
             file,
             range,
+            ahead,
             progress: Mutex::default(),
             outdated: Mutex::default(),
         })
@@ -118,7 +121,7 @@ impl Fetches {
         for missing in &found.missing {
             fetches.extend(overlapping(under_way, missing));
             for gap in gaps(under_way, missing) {
-                new.push(Fetch::new(file, gap));
+                new.push(Fetch::new(file, gap, false));
             }
         }
         for fetch in &new {
@@ -153,7 +156,7 @@ impl Fetches {
         let gap = missing
             .iter()
             .find_map(|missing| gaps(under_way, missing).into_iter().next());
-        let fetch = gap.map(|gap| Fetch::new(file, gap));
+        let fetch = gap.map(|gap| Fetch::new(file, gap, true));
         if let Some(fetch) = &fetch {
             under_way.insert(fetch.range.start, Arc::clone(fetch));
         }

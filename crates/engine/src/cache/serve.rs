@@ -14,7 +14,7 @@ use super::store::Wanted;
 use crate::engine::Engine;
 use crate::open::{HANDLE_CACHED, reader_of};
 use crate::promise::Promise;
-use crate::read::{ReadReply, ReadRequest};
+use crate::read::{ReadReply, ReadRequest, refuse_lost};
 use crate::session::{SlotAnswer, Waiter, Want};
 
 impl Engine {
@@ -28,7 +28,7 @@ impl Engine {
         reply: Box<dyn ReadReply>,
     ) {
         if promise.has_lost_provider() && !promise.holds(row) {
-            return reply.error(Status::ProviderGone);
+            return refuse_lost(&promise, row, &request, reply);
         }
         let provider = promise.session.number();
         let start = request.offset;
@@ -117,7 +117,7 @@ impl Engine {
         let waiter = self.waiter(fetch, &assembly.promise, 0);
         let session = &assembly.promise.session;
         if let Err((waiter, failure)) = session.request(want, waiter) {
-            waiter.reply.error(failure.status);
+            waiter.fail(&want, &failure);
         }
     }
 
@@ -250,22 +250,14 @@ struct Keeping {
 
 impl ReadReply for Keeping {
     fn data(self: Box<Self>, bytes: &[u8]) {
-        let engine = Arc::clone(&self.engine);
-        engine.fetched(&self, Fetched::Bytes(bytes));
-        engine.prefetch(self.promise.session.number());
+        self.engine.fetched(&self, Fetched::Bytes(bytes));
     }
 
     fn error(self: Box<Self>, status: Status) {
-        let engine = Arc::clone(&self.engine);
-        engine.fetched(&self, Fetched::Failed(status));
-        engine.prefetch(self.promise.session.number());
+        self.engine.fetched(&self, Fetched::Failed(status));
     }
 
     fn answer(self: Box<Self>, answer: SlotAnswer) {
-        let engine = Arc::clone(&self.engine);
-        engine.fetched(&self, Fetched::Bytes(answer.bytes()));
-        // The slot is free for the next request.
-        drop(answer);
-        engine.prefetch(self.promise.session.number());
+        self.engine.fetched(&self, Fetched::Bytes(answer.bytes()));
     }
 }

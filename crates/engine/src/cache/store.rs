@@ -259,6 +259,19 @@ impl Store {
         table.promises.get(&promise).map_or(0, |held| held.whole)
     }
 
+    /// Bytes of the file that are held.
+    pub(crate) fn held(&self, file: FileKey) -> u64 {
+        self.shared.table.lock().held(file)
+    }
+
+    /// The files of the promise of which anything is held, and how many bytes.
+    pub(crate) fn held_files(&self, promise: PromiseNumber) -> Vec<(Row, u64)> {
+        let table = self.shared.table.lock();
+        let promise = table.promises.get(&promise).into_iter();
+        let files = promise.flat_map(|promise| &promise.files);
+        files.map(|(row, file)| (*row, file.held())).collect()
+    }
+
     /// From now on no byte of the promise is evicted, until it is let go as a
     /// whole because pinned promises take too much.
     pub(crate) fn pin(&self, promise: PromiseNumber) -> Lost {

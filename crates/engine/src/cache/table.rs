@@ -338,6 +338,10 @@ impl Table {
         self.promises.get(&file.promise)?.files.get(&file.row)
     }
 
+    pub(super) fn held(&self, file: FileKey) -> u64 {
+        self.file(file).map_or(0, FileExtents::held)
+    }
+
     pub(super) fn is_whole(&self, file: FileKey) -> bool {
         self.file(file).is_some_and(FileExtents::is_whole)
     }

@@ -12,9 +12,6 @@ use fuse_promise_core::limits;
 use super::job::Job;
 use crate::sync::Mutex;
 
-/// Ended jobs that are remembered.
-const REMEMBERED: usize = 64;
-
 #[derive(Default)]
 pub(crate) struct Jobs(Mutex<Table>);
 
@@ -94,7 +91,7 @@ impl Jobs {
         let mut table = self.0.lock();
         let ended = table.jobs.values().filter(|entry| entry.job.has_ended());
         let ended: Vec<_> = ended.map(|entry| entry.job.number).collect();
-        let old = ended.len().saturating_sub(REMEMBERED);
+        let old = ended.len().saturating_sub(limits::ENDED_JOBS_MAX);
         let forgotten = ended[..old].to_vec();
         for job in &forgotten {
             table.jobs.remove(job);

@@ -6,7 +6,7 @@
 //! directory that was held since the job, one per thread, by threads of their own:
 //! reading a disk may wait, and nobody waits on the kernel's side.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -84,6 +84,17 @@ impl LocalCopies {
         let copies = self.0.lock();
         let holds = copies.iter().find(|copy| copy.identity(row).is_some());
         holds.cloned()
+    }
+
+    /// Every file that one of them holds.
+    pub(crate) fn rows(&self) -> BTreeSet<Row> {
+        let copies = self.0.lock();
+        let files = copies.iter().flat_map(|copy| {
+            let stale = copy.stale.lock();
+            let rows = copy.files.iter().map(|(row, _)| *row);
+            rows.filter(|row| !stale.contains(row)).collect::<Vec<_>>()
+        });
+        files.collect()
     }
 
     /// Whether one of them holds all files, of which there are `files`.

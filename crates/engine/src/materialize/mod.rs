@@ -28,6 +28,7 @@ use std::sync::mpsc::channel;
 use fuse_promise_core::failure::{Failure, Result};
 use fuse_promise_core::ids::JobNumber;
 use fuse_promise_core::words::ConflictPolicy;
+use fuse_promise_wire::descriptors::{Newcomer, check_room};
 use rustix::fd::{AsRawFd, OwnedFd};
 
 use crate::engine::Engine;
@@ -45,7 +46,7 @@ pub(crate) use local::{LocalCopies, LocalCopy, LocalRead};
 pub(crate) use memory::Memory;
 use paths::CopyPaths;
 use plan::Root;
-pub use report::{Outcome, REPORTED, Report, Reported};
+pub use report::{Outcome, Report, Reported};
 use target::Directory;
 
 /// How a materialize is to be done.
@@ -83,6 +84,7 @@ impl Engine {
         options: MaterializeOptions,
     ) -> Result<JobNumber> {
         check_last_word(&options)?;
+        check_room(Newcomer::Guest, &target)?;
         let (promise, row) = self.resolve_source(source)?;
         let open = HeldOpen::of(self, &promise);
         let open = open.ok_or_else(|| Failure::not_found("the promise is gone"))?;

@@ -60,9 +60,6 @@ pub(crate) struct Root {
     action: Action,
 }
 
-/// Names tried for a renamed root before giving up.
-const RENAMES: u32 = 10_000;
-
 impl Root {
     /// Plans the copy of `source` to `target/name`.
     ///
@@ -182,13 +179,18 @@ fn decide(node: &Node<'_>, present: Present, policy: ConflictPolicy) -> Action {
 /// The first of `name (1).ext`, `name (2).ext`, … that is free; a directory's name
 /// has no extension.
 fn free_name<D: Existing>(name: &[u8], kind: NodeKind, target: &D) -> Result<Vec<u8>> {
-    for number in 1..=RENAMES {
+    for number in 1..=limits::RENAMES_MAX {
         let candidate = numbered(name, kind, number);
         if target.look(&candidate)? == Present::Nothing {
             return Ok(candidate);
         }
     }
-    Err(taken(name))
+    Err(Failure::already_exists(format!(
+        "{:?} exists in the target, and so do the {} other names that were tried; choose another \
+         target",
+        String::from_utf8_lossy(name),
+        limits::RENAMES_MAX
+    )))
 }
 
 pub(crate) fn numbered(name: &[u8], kind: NodeKind, number: u32) -> Vec<u8> {

@@ -2,9 +2,7 @@
 //! ones that were not simply written.
 
 use fuse_promise_core::failure::Failure;
-
-/// Entries a report tells in full; beyond that they are only counted.
-pub const REPORTED: usize = 1000;
+use fuse_promise_core::limits::JOB_ENTRIES_MAX;
 
 /// What happened to one entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +29,7 @@ pub struct Report {
     pub failed: u64,
     /// Files and directories that were made and taken away again.
     pub removed: u64,
-    /// The first [`REPORTED`] entries that were replaced, skipped or failed.
+    /// The first [`JOB_ENTRIES_MAX`] entries that were replaced, skipped or failed.
     pub entries: Vec<Reported>,
     /// The first failure: the status of the whole job.
     pub failure: Option<Failure>,
@@ -64,8 +62,30 @@ impl Report {
     }
 
     fn tell(&mut self, path: Vec<u8>, outcome: Outcome) {
-        if self.entries.len() < REPORTED {
+        if self.entries.len() < JOB_ENTRIES_MAX {
             self.entries.push(Reported { path, outcome });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_told_up_to_the_limit_and_counted_beyond_it() {
+        let mut report = Report::default();
+        for number in 0..=JOB_ENTRIES_MAX {
+            let path = number.to_string().into_bytes();
+            report.failed(path, Failure::io(format!("failure {number}")));
+            if number + 1 == JOB_ENTRIES_MAX {
+                assert_eq!(report.entries.len(), JOB_ENTRIES_MAX);
+            }
+        }
+        assert_eq!(report.entries.len(), JOB_ENTRIES_MAX);
+        let last = (JOB_ENTRIES_MAX - 1).to_string().into_bytes();
+        assert_eq!(report.entries.last().unwrap().path, last);
+        assert_eq!(report.failed, JOB_ENTRIES_MAX as u64 + 1);
+        assert_eq!(report.failure.unwrap().message, "failure 0");
     }
 }

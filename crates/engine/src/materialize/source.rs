@@ -21,7 +21,7 @@ const FUSE_MAGIC: u32 = 0x6573_5546;
 
 impl Engine {
     /// The node behind an absolute path of the mount.
-    pub(super) fn resolve_source(&self, source: &[u8]) -> Result<(Arc<Promise>, Row)> {
+    pub(crate) fn resolve_source(&self, source: &[u8]) -> Result<(Arc<Promise>, Row)> {
         let shown = String::from_utf8_lossy(source).into_owned();
         let path = Path::new(OsStr::from_bytes(source));
         if !path.is_absolute() {

@@ -2,11 +2,12 @@
 //! it was asked, and the reader is answered straight out of the slot.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use fuse_promise_core::status::Status;
 use fuse_promise_wire::{PROTOCOL_VERSION, ToDaemon};
 
 use super::Session;
+use super::failed::early_end;
 use super::in_flight::{Asked, Waiter};
 use super::lifecycle::Ending;
 use super::outcome::{Answer, Done, Settled};
@@ -19,10 +20,14 @@ impl Engine {
     /// the next comes through the channel.
     pub(super) fn take_answers(self: &Arc<Self>, session: &Arc<Session>) -> bool {
         for _ in 0..FRAMES_PER_TURN {
-            let taken = session.ring.lock().take();
+            let mut ring = session.ring.lock();
+            let taken = match ring.take() {
+                Ok(None) if ring.sleep() => return false,
+                taken => taken,
+            };
+            drop(ring);
             let received = match taken {
                 Ok(Some(frame)) => self.receive(session, &frame),
-                Ok(None) if session.ring.lock().sleep() => return false,
                 Ok(None) => Ok(()),
                 Err(overfull) => Err(overfull.to_string()),
             };
@@ -85,7 +90,7 @@ impl Engine {
             Settled::Continued(None) => {}
             Settled::Late => {
                 session.advance();
-                self.prefetch(session.number());
+                self.resume_ahead(session);
             }
             Settled::Faulty(reason) => return Err(reason),
         }
@@ -93,7 +98,8 @@ impl Engine {
     }
 
     /// Answers the reader. The slot is free again once the reader is done with it.
-    fn answer(&self, session: &Arc<Session>, mut asked: Asked, answer: Answer) {
+    fn answer(self: &Arc<Self>, session: &Arc<Session>, mut asked: Asked, answer: Answer) {
+        let (want, ahead) = (asked.want, asked.ahead);
         let waiter = asked.waiter.take();
         let answered = SlotAnswer::new(session, asked);
         let Some(waiter) = waiter else { return };
@@ -102,13 +108,35 @@ impl Engine {
             Answer::Ended => {
                 self.note_end(&waiter, &answered);
                 // The kernel would take a short READ of a cached file for its new size.
-                waiter.cached.then_some(Status::Io)
+                waiter.cached.then(early_end)
             }
-            Answer::Failed(status) => Some(status),
+            Answer::Failed(status) => Some(session.refused(status)),
         };
         match refused {
-            None => waiter.reply.answer(answered),
-            Some(status) => waiter.reply.error(status),
+            None => {
+                let length = answered.bytes().len() as u32;
+                waiter.promise.history.note_answer(length);
+                waiter.reply.answer(answered);
+            }
+            Some(failure) if ahead => {
+                // Nobody's failure yet: readers that joined note their own.
+                waiter.reply.error(failure.status);
+                drop(answered);
+            }
+            Some(failure) => {
+                waiter.fail(&want, &failure);
+                drop(answered);
+            }
+        }
+        self.resume_ahead(session);
+    }
+
+    /// Takes up what was to be asked ahead and found no room: a request that has come
+    /// back may have left some, whoever it was for.
+    pub(super) fn resume_ahead(self: &Arc<Self>, session: &Arc<Session>) {
+        let waits = &session.ahead_waits;
+        if waits.load(Ordering::SeqCst) && waits.swap(false, Ordering::SeqCst) {
+            self.prefetch(session.number());
         }
     }
 
@@ -135,8 +163,7 @@ impl Engine {
 
 impl Session {
     fn greet(&self) {
-        self.greeted
-            .store(true, std::sync::atomic::Ordering::Release);
+        self.greeted.store(true, Ordering::Release);
     }
 
     /// Sends waiting reads for which there is a slot now.

@@ -93,7 +93,7 @@ impl Engine {
     pub(crate) fn end_session(&self, session: &Arc<Session>, ending: Ending) {
         let ended = session.traffic.lock().end();
         let number = session.number();
-        let Some((link, waiters)) = ended else {
+        let Some((link, left)) = ended else {
             if let Ending::Unregistered = ending {
                 self.remove_session(number);
             }
@@ -113,9 +113,13 @@ impl Engine {
         if let Some(process) = &link.process {
             self.pump.unwatch(process);
         }
-        let failed = waiters.len();
-        for waiter in waiters {
-            waiter.reply.error(Status::ProviderGone);
+        let failed = left.readers.len();
+        let failure = session.ended(&ending);
+        for (want, waiter) in left.readers {
+            waiter.fail(&want, &failure);
+        }
+        for waiter in left.ahead {
+            waiter.reply.error(failure.status);
         }
         self.forget_readers(number);
         self.log_ending(session, &ending, failed);
@@ -241,24 +245,25 @@ impl Engine {
     }
 
     /// One tick of the pump: deadlines, then idle pages. True while ticks are needed.
-    pub(super) fn tick(&self, now: u64) -> bool {
+    pub(super) fn tick(self: &Arc<Self>, now: u64) -> bool {
         let mut needed = false;
         self.note_unwritten();
         for session in self.all_sessions() {
-            let (waiters, requests) = session.traffic.lock().overdue(now, session.patience);
-            for request in requests {
+            let overdue = session.traffic.lock().overdue(now, session.patience);
+            for request in overdue.requests {
                 session.notify(&ToProvider::Cancel { request });
             }
-            for waiter in waiters {
-                tracing::warn!(
-                    provider = session.number().0,
-                    promise = waiter.promise.number.id(),
-                    "a read was not answered in time"
-                );
+            for waiter in overdue.ahead {
+                let (provider, promise) = (session.number().0, waiter.promise.number.id());
+                tracing::debug!(provider, promise, "a read ahead was not answered in time");
                 waiter.reply.error(Status::Timeout);
+            }
+            for (want, waiter) in overdue.readers {
+                waiter.fail(&want, &session.too_slow());
             }
             // Places in the queue became free.
             session.advance();
+            self.resume_ahead(&session);
             needed |= session.traffic.lock().tick_idle(now);
         }
         needed
@@ -288,6 +293,11 @@ impl Session {
     /// Whether the provider owes an answer to anything.
     pub(super) fn owes_answers(&self) -> bool {
         self.traffic.lock().in_flight() > 0
+    }
+
+    /// A reader fails with a request that was asked before it came.
+    pub(crate) fn count_failure(&self, status: Status) {
+        self.traffic.lock().counters.count_failure(status);
     }
 }
 

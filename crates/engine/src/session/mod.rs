@@ -6,9 +6,9 @@ mod answer_ring;
 mod asking_thread;
 mod clock;
 mod complete;
+mod failed;
 mod in_flight;
 mod lifecycle;
-
 mod outcome;
 mod pump;
 mod queue;
@@ -24,7 +24,9 @@ use std::time::Duration;
 
 use fuse_promise_core::failure::{Failure, Result};
 use fuse_promise_core::ids::{ProviderNumber, Token};
+use fuse_promise_core::limits;
 use fuse_promise_core::words::ProviderState;
+use fuse_promise_wire::descriptors::{Newcomer, check_room};
 use fuse_promise_wire::{
     Arena, Channel, Direction, Geometry, PROTOCOL_VERSION, SendOutcome, ToProvider,
 };
@@ -34,10 +36,11 @@ use crate::account::Account;
 use crate::commit::RecentCommits;
 use crate::sync::Mutex;
 use answer_ring::AnswerRing;
+pub(crate) use failed::early_end;
 pub(crate) use in_flight::{Waiter, Want};
 pub(crate) use lifecycle::Ending;
 pub(crate) use outcome::Counters;
-use outcome::{Outgoing, Placed, PlacedAhead, Refusal};
+use outcome::{Outgoing, PlacedAhead};
 pub(crate) use pump::Pump;
 pub use slot_answer::SlotAnswer;
 use slots::Slots;
@@ -111,6 +114,8 @@ pub(crate) struct Session {
     pump: Arc<Pump>,
     /// Answers of a provider that finds the pump awake.
     ring: Mutex<AnswerRing>,
+    /// Something was to be asked ahead, and there was no room for it.
+    ahead_waits: AtomicBool,
     /// The last commits, so that one that is sent again happens once.
     pub(crate) commits: Mutex<RecentCommits>,
     /// What its promises hold.
@@ -130,6 +135,7 @@ impl Session {
         let geometry = slots::geometry(config.max_concurrent_reads);
         let (arena, arena_fd) = Arena::create(geometry)?;
         let (channel, provider_end) = Channel::pair()?;
+        check_room(Newcomer::Guest, &channel)?;
         let hello = ToProvider::Hello {
             protocol: PROTOCOL_VERSION,
             epoch: FIRST_EPOCH,
@@ -168,6 +174,7 @@ impl Session {
             reads_at_once: slots::reads_at_once(config.max_concurrent_reads),
             greeted: AtomicBool::new(false),
             pump,
+            ahead_waits: AtomicBool::new(false),
             ring: Mutex::new(AnswerRing::new(taker, waits.answer_poll)),
             commits: Mutex::default(),
             account: Arc::default(),
@@ -258,18 +265,7 @@ impl Session {
         want: Want,
         waiter: Waiter,
     ) -> std::result::Result<(), (Waiter, Failure)> {
-        let now = self.pump.now();
-        let mut traffic = self.traffic.lock();
-        let placed = traffic.place(want, waiter, now);
-        let channel = traffic.channel().cloned();
-        drop(traffic);
-        self.pump.arm();
-        match placed {
-            Placed::Send(outgoing) => self.send_through(channel, outgoing),
-            Placed::Waits => {}
-            Placed::Refused(waiter, refusal) => return Err((waiter, self.refusal(refusal))),
-        }
-        Ok(())
+        self.request_since(want, waiter, self.now())
     }
 
     /// Sends a read that nobody waits for yet, if the provider has room for it; the
@@ -287,9 +283,14 @@ impl Session {
         Some(request)
     }
 
-    /// Whether [`request_ahead`](Self::request_ahead) would send one more now.
-    pub(crate) fn has_room_ahead(&self) -> bool {
-        self.traffic.lock().has_room_ahead()
+    /// Whether [`request_ahead`](Self::request_ahead) would send so much more now.
+    pub(crate) fn has_room_ahead(&self, length: u32) -> bool {
+        self.traffic.lock().has_room_ahead(length)
+    }
+
+    /// A read ahead has found no room: it is taken up again when there is some.
+    pub(crate) fn note_ahead_waits(&self) {
+        self.ahead_waits.store(true, Ordering::SeqCst);
     }
 
     /// Nobody wants the answer of a request any more. False if it was answered already.
@@ -302,24 +303,26 @@ impl Session {
         waiter.is_some()
     }
 
-    fn refusal(&self, refusal: Refusal) -> Failure {
-        let number = self.number.0;
-        match refusal {
-            Refusal::Ended => Failure::provider_gone(format!("provider {number} is gone")),
-            Refusal::QueueFull => Failure::unavailable(format!(
-                "provider {number} has {} reads waiting already",
-                fuse_promise_core::limits::QUEUED_READS_MAX
-            )),
-        }
-    }
-
-    /// Tells the provider something, behind the frames already on their way.
+    /// Tells the provider something, behind the frames already on their way. One that has left
+    /// too many of them unread is told nothing more. (Reads need no such look: each has a slot.)
     pub(crate) fn notify(&self, frame: &ToProvider) {
         let outgoing = Outgoing {
             frame: frame.encode(),
             request: None,
         };
-        let outgoing = self.traffic.lock().in_turn(outgoing);
+        let mut traffic = self.traffic.lock();
+        if traffic.unsent() >= limits::UNSENT_FRAMES_MAX as u64
+            && let Some(channel) = traffic.channel().cloned()
+        {
+            drop(traffic);
+            let failure = Failure::unavailable(format!(
+                "{} frames wait to be read already, which is the limit; the session is ended",
+                limits::UNSENT_FRAMES_MAX
+            ));
+            return self.break_off(&channel, &failure);
+        }
+        let outgoing = traffic.in_turn(outgoing);
+        drop(traffic);
         if let Some(outgoing) = outgoing {
             self.send(outgoing);
         }

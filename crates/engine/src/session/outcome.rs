@@ -4,7 +4,7 @@
 use fuse_promise_core::status::Status;
 use fuse_promise_wire::FrameBytes;
 
-use super::in_flight::{Asked, Waiter};
+use super::in_flight::{Asked, Waiter, Want};
 
 /// A frame for the provider, and the request it asks for if it is a Read.
 pub(crate) struct Outgoing {
@@ -58,6 +58,27 @@ pub(crate) enum PlacedAhead {
     NoRoom,
 }
 
+/// Whom the provider has not answered: those who have waited too long, or all of them at the end
+/// of the session.
+#[derive(Default)]
+pub(crate) struct Unanswered {
+    pub(crate) readers: Vec<(Want, Waiter)>,
+    /// Of requests that were asked ahead: no reader, unless one joined meanwhile.
+    pub(crate) ahead: Vec<Waiter>,
+    /// The requests that are still owed.
+    pub(crate) requests: Vec<u64>,
+}
+
+impl Unanswered {
+    pub(super) fn add(&mut self, want: Want, waiter: Waiter, ahead: bool) {
+        if ahead {
+            self.ahead.push(waiter);
+        } else {
+            self.readers.push((want, waiter));
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
     Ended,
@@ -75,6 +96,12 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
+    /// Counts a reader that fails without an answer of its own.
+    pub(crate) fn count_failure(&mut self, status: Status) {
+        self.errors += 1;
+        self.timeouts += u64::from(status == Status::Timeout);
+    }
+
     /// Counts what a reader gets. One whose pages the kernel keeps gets no short answer.
     pub(crate) fn count(&mut self, answer: Answer, cached: bool, bytes: u32) {
         match answer {

@@ -307,8 +307,13 @@ impl Pump {
         if flags.contains(EventFlags::OUT) {
             session.flush(&channel);
         }
-        let woken = session.ring.lock().wake();
-        self.take_frames(engine, &session, &channel);
+        let mut ring = session.ring.lock();
+        let (woken, used) = (ring.wake(), ring.is_used());
+        drop(ring);
+        // Of a provider that uses its ring no second frame is expected here; epoll tells
+        // if there is one, and a recv is saved.
+        let frames = if used { 1 } else { FRAMES_PER_TURN };
+        self.take_frames(engine, &session, &channel, frames);
         woken.then_some(session)
     }
 
@@ -330,14 +335,16 @@ impl Pump {
         while turns.next().is_some() && engine.take_answers(session) {}
     }
 
-    /// Takes a turn's worth of frames.
-    fn take_frames(&self, engine: &Arc<Engine>, session: &Arc<Session>, channel: &Channel) {
-        for _ in 0..FRAMES_PER_TURN {
-            // If nothing more is expected here, epoll tells, and a recv is saved.
-            if !self.take_frame(engine, session, channel)
-                || session.ring.lock().is_used()
-                || !session.owes_answers()
-            {
+    /// Takes so many frames at most, as long as answers are owed.
+    fn take_frames(
+        &self,
+        engine: &Arc<Engine>,
+        session: &Arc<Session>,
+        channel: &Channel,
+        most: usize,
+    ) {
+        for _ in 0..most {
+            if !self.take_frame(engine, session, channel) || !session.owes_answers() {
                 return;
             }
         }

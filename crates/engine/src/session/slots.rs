@@ -15,9 +15,6 @@ pub(crate) const LARGE_AHEAD: u32 = 7;
 /// Small slots cost the pages that were touched, often one, so there are more of
 /// them: one for each of as many readers as a desktop has cores.
 const SMALL_AHEAD: u32 = 15;
-/// Slots of one class are never more than this, whatever concurrency was asked
-/// for: 64 requests of 1 MiB are more than any reader of one machine takes up.
-const CLASS_MAX: u32 = 64;
 /// Bytes of a large slot: the largest READ the kernel sends.
 pub(crate) const LARGE_LEN: u32 = limits::READ_LEN_MAX;
 
@@ -25,9 +22,13 @@ pub(crate) const LARGE_LEN: u32 = limits::READ_LEN_MAX;
 pub(crate) fn geometry(concurrent: u32) -> Geometry {
     Geometry {
         small_len: limits::SMALL_READ_LEN_MAX,
-        small_count: concurrent.saturating_add(SMALL_AHEAD).min(CLASS_MAX),
+        small_count: concurrent
+            .saturating_add(SMALL_AHEAD)
+            .min(limits::SLOTS_PER_SIZE_MAX),
         large_len: LARGE_LEN,
-        large_count: concurrent.saturating_add(LARGE_AHEAD).min(CLASS_MAX),
+        large_count: concurrent
+            .saturating_add(LARGE_AHEAD)
+            .min(limits::SLOTS_PER_SIZE_MAX),
     }
 }
 
@@ -73,6 +74,11 @@ impl Slots {
         Some(self.take(index))
     }
 
+    /// Whether a read has a slot if it may take one of the large ones.
+    pub(crate) fn has_free(&self, small: bool) -> bool {
+        !self.large.is_empty() || small && !self.small.is_empty()
+    }
+
     fn take(&mut self, index: u32) -> Slot {
         self.touched[index as usize] = true;
         self.in_use += 1;
@@ -108,6 +114,30 @@ impl Slots {
                 let given = self.arena.give_back_pages(*index);
                 self.touched[*index as usize] = given.is_err();
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_end_at_their_limit_whatever_was_asked_for() {
+        let most = limits::SLOTS_PER_SIZE_MAX;
+        let below = geometry(most - LARGE_AHEAD - 1);
+        assert_eq!((below.large_count, below.small_count), (most - 1, most));
+        let counts = |concurrent| {
+            let geometry = geometry(concurrent);
+            (geometry.small_count, geometry.large_count)
+        };
+        for concurrent in [
+            most - LARGE_AHEAD,
+            most - LARGE_AHEAD + 1,
+            limits::CONCURRENT_READS_MAX,
+        ] {
+            assert_eq!(counts(concurrent), (most, most));
+            assert_eq!(geometry(concurrent).check(), Ok(()));
         }
     }
 }

@@ -218,8 +218,8 @@ fn a_deadline_that_meets_the_answer_answers_once() {
         let session = Arc::clone(&rig.session);
         let clock = thread::spawn(move || {
             for now in [1, 100, 10_000] {
-                let (waiters, _) = session.traffic.lock().overdue(now, 10);
-                for waiter in waiters {
+                let overdue = session.traffic.lock().overdue(now, 10);
+                for (_, waiter) in overdue.readers {
                     waiter.reply.error(fuse_promise_core::Status::Timeout);
                 }
             }
@@ -243,9 +243,9 @@ fn an_end_that_meets_everything_else_answers_each_reader_once() {
         let session = Arc::clone(&rig.session);
         let end = thread::spawn(move || {
             let ended = session.traffic.lock().end();
-            let (link, waiters) = ended.unwrap();
+            let (link, left) = ended.unwrap();
             link.channel.shutdown();
-            for waiter in waiters {
+            for (_, waiter) in left.readers {
                 waiter.reply.error(fuse_promise_core::Status::ProviderGone);
             }
         });
@@ -282,4 +282,35 @@ fn a_slot_is_taken_for_each_request_and_reads_beyond_them_wait() {
     };
     assert!(matches!(traffic.place(want, waiter, 0), Placed::Waits));
     assert_eq!(traffic.queued(), 1);
+}
+
+#[cfg(not(feature = "shuttle"))]
+#[test]
+fn a_provider_that_leaves_too_many_frames_unread_is_ended() {
+    let rig = Rig::new();
+    let unsent = || rig.session.traffic.lock().unsent();
+    let event = ToProvider::Event {
+        event: fuse_promise_wire::SessionEvent::Destroyed,
+        promise: 1,
+        argument: 0,
+    };
+    while unsent() < limits::UNSENT_FRAMES_MAX as u64 {
+        rig.session.notify(&event);
+    }
+    let is_told = || {
+        let mut frame = [0; fuse_promise_wire::channel::RECV_LEN];
+        !matches!(rig.provider.recv(&mut frame), Ok(RecvOutcome::Closed))
+    };
+    assert!(is_told(), "as many may wait");
+    rig.session.notify(&event);
+    assert_eq!(unsent(), limits::UNSENT_FRAMES_MAX as u64);
+    // What its channel had taken before is still there.
+    let mut told = 0;
+    while is_told() {
+        told += 1;
+        assert!(
+            told < limits::UNSENT_FRAMES_MAX,
+            "the channel is not closed"
+        );
+    }
 }

@@ -14,7 +14,9 @@ use fuse_promise_wire::{
 use rustix::fd::OwnedFd;
 
 use super::in_flight::{Asked, InFlight, Waiter, Want};
-use super::outcome::{Answer, Counters, Done, Outgoing, Placed, PlacedAhead, Refusal, Settled};
+use super::outcome::{
+    Answer, Counters, Done, Outgoing, Placed, PlacedAhead, Refusal, Settled, Unanswered,
+};
 use super::queue::{Queue, Queued};
 use super::slots::Slots;
 
@@ -116,7 +118,7 @@ impl Traffic {
     /// Places a read that nobody waits for yet: only behind no reader, and only so
     /// many that the provider is never idle and readers find it little occupied.
     pub(crate) fn place_ahead(&mut self, want: Want, waiter: Waiter, now: u64) -> PlacedAhead {
-        let room = self.has_room_ahead();
+        let room = self.has_room_ahead(want.length);
         let Some(slot) = room.then(|| self.slot_for(want.length)).flatten() else {
             return PlacedAhead::NoRoom;
         };
@@ -125,9 +127,12 @@ impl Traffic {
         PlacedAhead::Taken(request, outgoing)
     }
 
-    /// Whether the provider may be asked for one more read ahead, if there is a slot.
-    pub(crate) fn has_room_ahead(&self) -> bool {
-        !self.has_ended() && self.queue.is_empty() && self.ahead < self.ahead_max
+    /// Whether the provider may be asked for one more read ahead.
+    pub(crate) fn has_room_ahead(&self, length: u32) -> bool {
+        !self.has_ended()
+            && self.queue.is_empty()
+            && self.ahead < self.ahead_max
+            && self.slots.has_free(self.queue.is_small(length))
     }
 
     /// A slot for a new read. Whoever waits in the same line comes first, and a
@@ -289,7 +294,10 @@ impl Traffic {
         let asked = asked.expect("the entry was found above under the same lock");
         self.ahead -= u32::from(asked.ahead);
         if let Some(waiter) = &asked.waiter {
-            self.counters.count(answer, waiter.cached, asked.got);
+            // Nobody's failure yet: readers that joined count their own.
+            if !(asked.ahead && matches!(answer, Answer::Failed(_))) {
+                self.counters.count(answer, waiter.cached, asked.got);
+            }
             return Settled::Answer(asked, answer);
         }
         self.slots.put_back(asked.slot);
@@ -309,13 +317,12 @@ impl Traffic {
         self.in_flight.get_mut(request)?.waiter.take()
     }
 
-    /// Takes out the readers that have waited too long: those whose provider has
+    /// Takes out what has waited too long: those whose provider has
     /// shown no sign of life for `patience` ticks, and those that waited four
     /// times as long for a slot or for room in the channel. The requests
     /// themselves stay owed.
-    pub(crate) fn overdue(&mut self, now: u64, patience: u64) -> (Vec<Waiter>, Vec<u64>) {
-        let mut waiters = Vec::new();
-        let mut requests = Vec::new();
+    pub(crate) fn overdue(&mut self, now: u64, patience: u64) -> Unanswered {
+        let mut overdue = Unanswered::default();
         let queue_patience = patience.saturating_mul(QUEUE_PATIENCE);
         for (request, asked) in self.in_flight.iter_mut() {
             let allowed = if asked.unsent {
@@ -327,17 +334,20 @@ impl Traffic {
             if now.saturating_sub(since) >= allowed
                 && let Some(waiter) = asked.waiter.take()
             {
-                waiters.push(waiter);
-                requests.push(request);
+                overdue.add(asked.want, waiter, asked.ahead);
+                overdue.requests.push(request);
             }
         }
         if let Some(oldest) = now.checked_sub(queue_patience) {
             let queued = self.queue.take_since(oldest);
-            waiters.extend(queued.into_iter().map(|queued| queued.waiter));
+            for queued in queued {
+                overdue.add(queued.want, queued.waiter, false);
+            }
         }
-        self.counters.timeouts += waiters.len() as u64;
-        self.counters.errors += waiters.len() as u64;
-        (waiters, requests)
+        for _ in &overdue.readers {
+            self.counters.count_failure(Status::Timeout);
+        }
+        overdue
     }
 
     /// Gives pages back once nothing has been asked for a while. True while there
@@ -357,18 +367,22 @@ impl Traffic {
 
     /// Ends the session: nothing is sent any more, and every reader is handed
     /// out to be told. None if it had ended before.
-    pub(crate) fn end(&mut self) -> Option<(Link, Vec<Waiter>)> {
+    pub(crate) fn end(&mut self) -> Option<(Link, Unanswered)> {
         let link = self.link.take()?;
         self.outbox.clear();
-        let queued = self.queue.drain().into_iter().map(|queued| queued.waiter);
-        let mut waiters: Vec<_> = queued.collect();
+        let mut left = Unanswered::default();
+        for queued in self.queue.drain() {
+            left.add(queued.want, queued.waiter, false);
+        }
         for asked in self.in_flight.drain() {
-            waiters.extend(asked.waiter);
+            if let Some(waiter) = asked.waiter {
+                left.add(asked.want, waiter, asked.ahead);
+            }
             self.slots.put_back(asked.slot);
         }
         self.slots.give_back_pages();
-        self.counters.errors += waiters.len() as u64;
-        Some((link, waiters))
+        self.counters.errors += left.readers.len() as u64;
+        Some((link, left))
     }
 
     /// Whether the read that is about to be placed is a lone reader's, as far as can be told.

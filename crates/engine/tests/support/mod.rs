@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub mod cached;
+pub mod forged;
 pub mod served;
 
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -47,6 +48,8 @@ pub enum Told {
 pub struct FakeKernel(Mutex<Sender<Told>>);
 
 impl Kernel for FakeKernel {
+    fn attributes_stale(&self, _: Inode) {}
+
     fn entry_gone(&self, parent: Inode, name: &[u8]) {
         let name = String::from_utf8(name.to_vec()).unwrap();
         let _ = self.0.lock().unwrap().send(Told::EntryGone(parent, name));

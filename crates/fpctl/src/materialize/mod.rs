@@ -10,7 +10,7 @@ use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use fuse_promise_client::{Context, Job, JobEnd, JobStatus, MaterializeOptions};
 use fuse_promise_core::words::{ConflictPolicy, EntryOutcome};
@@ -18,6 +18,7 @@ use fuse_promise_core::{Failure, Record, Status};
 
 use crate::cli;
 use crate::exit::Trouble;
+use crate::path::absolute;
 use crate::stop::Stop;
 use meter::Meter;
 
@@ -51,11 +52,6 @@ pub fn run(context: &Context, arguments: &cli::Materialize) -> Result<(), Troubl
     };
     tell_entries(&job, &end)?;
     conclude(&told?, &end)
-}
-
-/// The daemon does not know where we are.
-fn absolute(path: &Path) -> Result<PathBuf, Failure> {
-    std::path::absolute(path).map_err(|error| Failure::invalid(format!("{path:?}: {error}")))
 }
 
 fn policy(arguments: &cli::Materialize) -> ConflictPolicy {

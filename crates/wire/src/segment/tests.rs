@@ -149,4 +149,6 @@ fn what_no_segment_can_hold_is_refused() {
     assert!(store.copy_in(&[]).is_err());
     assert!(store.copy_in(&vec![0; SEGMENT_LEN + 1]).is_err());
     assert_eq!(store.segment_count(), 0);
+    let whole = store.copy_in(&vec![0; SEGMENT_LEN]).expect("memory");
+    assert_eq!((whole.len(), store.segment_count()), (SEGMENT_LEN, 1));
 }

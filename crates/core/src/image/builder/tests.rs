@@ -18,6 +18,13 @@ fn tree() -> TreeBuilder {
     tree
 }
 
+/// The refusal says how much was given and how much there may be.
+#[track_caller]
+fn names_both(refused: &Failure, value: u64, limit: u64) {
+    let named = |number: u64| refused.message.contains(&number.to_string());
+    assert!(named(value) && named(limit), "{refused}");
+}
+
 /// Adds a file that must be refused, and finds the tree as it was.
 fn refusal(path: &[u8], attr: NodeAttr, node_id: &[u8]) -> Failure {
     let mut tree = tree();
@@ -76,6 +83,7 @@ fn paths_attributes_and_ids_are_checked() {
     for node_id in [&b""[..], b"a\0b", &[b'i'; NODE_ID_LEN_MAX + 1]] {
         let refused = refusal(b"g", FILE, node_id);
         assert_eq!(refused.status, Status::InvalidArgument);
+        names_both(&refused, node_id.len() as u64, NODE_ID_LEN_MAX as u64);
     }
     let refused = tree().add_dir(b"g", FILE, b"id").unwrap_err();
     assert_eq!(refused.status, Status::InvalidArgument, "a size");
@@ -93,10 +101,23 @@ fn the_longest_names_paths_and_ids_are_accepted() {
         path.extend_from_slice(&name);
         tree.add_dir(&path, DIR, &id).expect("a good node");
     }
+    assert_eq!(path.len(), PATH_LEN_MAX - 1);
+    // The longest path has a short name in it, and all others are the longest or nearly so.
+    let mut longest = b"a".to_vec();
+    tree.add_dir(&longest, DIR, &id).expect("a good node");
+    for len in [[NAME_LEN_MAX; 15].as_slice(), &[NAME_LEN_MAX - 1]].concat() {
+        longest.push(b'/');
+        longest.extend_from_slice(&name[..len]);
+        tree.add_dir(&longest, DIR, &id).expect("a good node");
+    }
+    assert_eq!(longest.len(), PATH_LEN_MAX);
     let bytes = image_of(&tree);
     let view = ImageView::check(&bytes).expect("a good image");
-    let row = view.resolve(&path).expect("it was added");
-    assert_eq!(view.row(row).expect("a row").node_id, id);
+    for path in [path, longest] {
+        let row = view.resolve(&path).expect("it was added");
+        assert_eq!(view.row(row).expect("a row").node_id, id);
+        assert_eq!(view.path(row), path);
+    }
 }
 
 #[test]
@@ -132,7 +153,9 @@ fn a_full_builder_is_unavailable() {
     assert_eq!(room_for(10, IMAGE_LEN_MAX - 100, 100), Ok(()));
     let too_long = room_for(10, IMAGE_LEN_MAX - 100, 101).unwrap_err();
     assert_eq!(too_long.status, Status::Unavailable);
+    names_both(&too_long, IMAGE_LEN_MAX + 1, IMAGE_LEN_MAX);
     assert_eq!(room_for(NODES_MAX as usize - 1, 1000, 100), Ok(()));
     let too_many = room_for(NODES_MAX as usize, 1000, 100).unwrap_err();
     assert_eq!(too_many.status, Status::Unavailable);
+    names_both(&too_many, u64::from(NODES_MAX), u64::from(NODES_MAX));
 }

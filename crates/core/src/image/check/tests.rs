@@ -86,7 +86,8 @@ fn counts_that_do_not_fit_are_refused() {
         });
     }
     for count in [0, u32::MAX] {
-        refused("nodes", |image| image.header.node_count = U32::new(count));
+        let why = format!("it has {count} nodes, and must have 1 to {NODES_MAX}");
+        refused(&why, |image| image.header.node_count = U32::new(count));
     }
 }
 
@@ -128,7 +129,13 @@ fn lengths_that_overflow_together_are_refused() {
 fn an_image_over_the_limit_is_refused() {
     let header = Forgery::of(&image_of(&small_tree())).header;
     let failure = check_header(header.as_bytes(), IMAGE_LEN_MAX + 1).unwrap_err();
-    assert!(failure.message.contains("over the limit"), "{failure}");
+    let why = format!(
+        "{} bytes are over the limit of {IMAGE_LEN_MAX}",
+        IMAGE_LEN_MAX + 1
+    );
+    assert!(failure.message.contains(&why), "{failure}");
+    let failure = check_header(header.as_bytes(), IMAGE_LEN_MAX).unwrap_err();
+    assert!(failure.message.contains("it says"), "{failure}");
     assert!(check_header(header.as_bytes(), header.total_len.get()).is_ok());
 }
 

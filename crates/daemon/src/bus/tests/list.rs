@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Lines, PipeReader};
 
+use fuse_promise_core::limits::LISTINGS_MAX;
 use fuse_promise_core::record::Record;
 use fuse_promise_core::status::Status;
 use fuse_promise_wire::bus::{LIST_END, Options, option};
@@ -99,11 +100,10 @@ fn a_reader_that_goes_away_gives_its_place_back() {
                 Err(refusal) => break refusal,
             }
         };
+        assert_eq!(waiting.len(), LISTINGS_MAX);
         assert_eq!(refusal.status(), Some(Status::Unavailable));
-        assert!(
-            refusal.sentence.contains(&waiting.len().to_string()),
-            "{refusal:?}"
-        );
+        let limit = LISTINGS_MAX.to_string();
+        assert!(refusal.sentence.contains(&limit), "{refusal:?}");
         drop(waiting.split_off(1));
         // Their threads end in their own time; the one that is left tells when it has.
         while rig.bus.service.listings.running() > 1 {

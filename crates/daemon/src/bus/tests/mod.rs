@@ -1,6 +1,7 @@
 //! The bus objects over socket pairs, with a real engine and no mount and no bus.
 
 mod fuzz;
+mod inspect;
 mod introspection;
 mod job;
 mod list;

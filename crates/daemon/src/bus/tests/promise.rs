@@ -1,6 +1,8 @@
 //! Promise objects: what they say, their pages of nodes, their end.
 
-use fuse_promise_wire::bus::{IFACE_PROMISE, NODES_PER_PAGE_MAX, NodeEntry};
+use fuse_promise_core::limits::NODES_PER_PAGE_MAX;
+use fuse_promise_core::status::Status;
+use fuse_promise_wire::bus::{IFACE_PROMISE, NodeEntry};
 
 use super::rig::{Client, Rig, run};
 
@@ -127,6 +129,31 @@ fn any_client_destroys_a_promise_and_finds_it_gone() {
             gone.unwrap_err().name,
             "org.freedesktop.DBus.Error.UnknownObject"
         );
+    });
+}
+
+#[test]
+fn any_client_destroys_a_promise_by_its_id_without_seeing_its_object() {
+    run(async {
+        let rig = Rig::new();
+        let (socket, session) = (rig.on_socket().await, rig.on_session().await);
+        let provider = socket.register().await;
+        socket.commit_tree(&provider, 1).await;
+        socket.commit_tree(&provider, 1).await;
+        for (client, id) in [(&socket, "promise-1"), (&session, "promise-2")] {
+            let destroyed: Result<(), _> = client.manager("DestroyPromise", &id).await;
+            destroyed.unwrap();
+            let again = client.manager::<_, ()>("DestroyPromise", &id).await;
+            let refusal = again.unwrap_err();
+            assert_eq!(refusal.status(), Some(Status::NotFound));
+            assert!(refusal.sentence.contains(id), "{refusal:?}");
+        }
+        assert_eq!(session.manager_property::<u32>("Promises").await, 0);
+        for odd in ["", "promise-0", "1", "/promise-1"] {
+            let refused = socket.manager::<_, ()>("DestroyPromise", &odd).await;
+            let status = refused.unwrap_err().status();
+            assert_eq!(status, Some(Status::InvalidArgument), "{odd}");
+        }
     });
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fuse_promise_core::limits::HANDSHAKES_MAX;
 use fuse_promise_wire::bus::{IFACE_MANAGER, ROOT_PATH};
 
 use super::rig::{Client, Rig, options, run, text};
@@ -45,7 +46,7 @@ fn a_peer_that_says_nothing_is_shut_out() {
     run(async {
         let limits = Handshakes {
             deadline: Duration::from_millis(20),
-            at_once: 64,
+            ..Handshakes::default()
         };
         let (_rig, path) = listening(limits);
         let mut silent = UnixStream::connect(&path).unwrap();
@@ -58,7 +59,7 @@ fn a_peer_that_talks_nonsense_is_shut_out() {
     run(async {
         let limits = Handshakes {
             deadline: LONG,
-            at_once: 64,
+            ..Handshakes::default()
         };
         let (_rig, path) = listening(limits);
         let mut nonsense = UnixStream::connect(&path).unwrap();
@@ -92,17 +93,17 @@ fn only_so_many_unfinished_handshakes_are_let_in() {
     run(async {
         let limits = Handshakes {
             deadline: LONG,
-            at_once: 2,
+            ..Handshakes::default()
         };
         let (rig, path) = listening(limits);
-        let silent = [(); 2].map(|()| UnixStream::connect(&path).unwrap());
+        let silent = [(); HANDSHAKES_MAX].map(|()| UnixStream::connect(&path).unwrap());
         let waiting = tokio::spawn(Client::over(UnixStream::connect(&path).unwrap()));
         // Whoever is already in is served meanwhile.
         let inside = rig.on_socket().await;
         for _ in 0..50 {
             inside.manager_property::<u32>("Providers").await;
         }
-        assert!(!waiting.is_finished(), "a third handshake was let in");
+        assert!(!waiting.is_finished(), "one handshake too many was let in");
         drop(silent);
         let client = waiting.await.unwrap();
         assert_eq!(client.manager_property::<u32>("Providers").await, 0);

@@ -181,3 +181,20 @@ fn a_job_that_is_cancelled_stops_looking_at_the_target() {
     let refused = root.steps(&view, &target, ConflictPolicy::Overwrite, cancelled);
     assert_eq!(refused.unwrap_err().status, Status::Cancelled);
 }
+
+#[test]
+fn the_policy_rename_tries_so_many_names_and_says_so() {
+    let mut present: BTreeMap<Vec<u8>, Model> = (1..limits::RENAMES_MAX)
+        .map(|number| (format!("a ({number})").into_bytes(), Model::Other))
+        .collect();
+    let free = |target: &BTreeMap<Vec<u8>, Model>| {
+        free_name(b"a", NodeKind::File, &Rc::new(target.clone()))
+    };
+    let last = format!("a ({})", limits::RENAMES_MAX).into_bytes();
+    assert_eq!(free(&present).as_ref(), Ok(&last));
+    present.insert(last, Model::Other);
+    let refused = free(&present).unwrap_err();
+    assert_eq!(refused.status, Status::AlreadyExists);
+    let limit = limits::RENAMES_MAX.to_string();
+    assert!(refused.message.contains("\"a\"") && refused.message.contains(&limit));
+}

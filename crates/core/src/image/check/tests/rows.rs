@@ -13,8 +13,10 @@ fn names_that_no_file_can_have_are_refused() {
     for name in [&b"."[..], b"..", b"e/f", b"/", b"e/"] {
         refused("no node can have the name", |image| image.rename(E, name));
     }
-    refused("its name has 0 bytes", |image| image.rename(E, b""));
-    refused("its name has 256 bytes", |image| {
+    refused("its name has 0 bytes, and must have 1 to 255", |image| {
+        image.rename(E, b"")
+    });
+    refused("its name has 256 bytes, and must have 1 to 255", |image| {
         image.rename(E, &[b'e'; 256])
     });
     refused("row 2: its name is not at its place", |image| {
@@ -33,9 +35,10 @@ fn the_promises_own_directory_is_as_it_always_is() {
     refused(WHY, |image| {
         image.rows[0].kind = kind_number(NodeKind::File)
     });
-    refused("row 0: its node id has 4 bytes", |image| {
-        image.reid(0, b"root")
-    });
+    refused(
+        "row 0: its node id has 4 bytes, and must have 0 to 0",
+        |image| image.reid(0, b"root"),
+    );
 }
 
 #[test]
@@ -92,10 +95,16 @@ fn text_must_lie_at_its_place_with_a_nul_behind_it() {
 
 #[test]
 fn node_ids_have_1_to_4096_bytes_without_nul() {
-    refused("its node id has 0 bytes", |image| image.reid(E, b""));
-    refused("its node id has 4097 bytes", |image| {
-        image.reid(E, &[b'i'; NODE_ID_LEN_MAX + 1]);
-    });
+    refused(
+        "its node id has 0 bytes, and must have 1 to 4096",
+        |image| image.reid(E, b""),
+    );
+    refused(
+        "its node id has 4097 bytes, and must have 1 to 4096",
+        |image| {
+            image.reid(E, &[b'i'; NODE_ID_LEN_MAX + 1]);
+        },
+    );
     refused("its node id is not at its place", |image| {
         image.reid(E, b"a\0b");
     });
@@ -249,5 +258,8 @@ fn paths_have_the_length_they_say_within_the_limit() {
     forgery.settle();
     let bytes = forgery.bytes();
     let failure = ImageView::check(&bytes).expect_err("too deep");
-    assert!(failure.message.contains("its path has"), "{failure}");
+    let why = format!("its path has {} bytes, ", path.len());
+    assert!(failure.message.contains(&why), "{failure}");
+    let limit = format!("must not have over {PATH_LEN_MAX}");
+    assert!(failure.message.contains(&limit), "{failure}");
 }

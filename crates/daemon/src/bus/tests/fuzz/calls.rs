@@ -19,7 +19,7 @@ use crate::bus::tests::rig::image;
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 
 /// Interface, member, types of the arguments.
-pub const METHODS: [(&str, &str, &str); 19] = [
+pub const METHODS: [(&str, &str, &str); 21] = [
     (IFACE_MANAGER, "RegisterProvider", "a{sv}"),
     (IFACE_MANAGER, "Commit", "tayha{sv}"),
     (IFACE_MANAGER, "Materialize", "ayha{sv}"),
@@ -43,10 +43,12 @@ pub const METHODS: [(&str, &str, &str); 19] = [
     ("org.freedesktop.DBus.Introspectable", "Introspect", ""),
     ("org.freedesktop.DBus.Peer", "Ping", ""),
     (IFACE_PROVIDER, "Invalidate", "aysa{sv}"),
+    (IFACE_MANAGER, "DestroyPromise", "s"),
+    (IFACE_MANAGER, "Inspect", "ay"),
 ];
 
 /// Every option of every method, with its type.
-const OPTIONS: [(&str, &str); 14] = [
+pub const OPTIONS: [(&str, &str); 14] = [
     (option::PROTOCOL, "u"),
     (option::MAX_CONCURRENT_READS, "u"),
     (option::READ_TIMEOUT_MS, "u"),

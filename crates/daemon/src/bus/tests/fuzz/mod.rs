@@ -2,6 +2,7 @@
 //! call or closes the connection, goes on to serve others, and holds nothing afterwards.
 
 mod calls;
+mod contract;
 mod message;
 mod peer;
 
