@@ -15,7 +15,7 @@ use fuse_promise_client::{
 use fuse_promise_core::{NodeAttr, Status};
 use fuse_promise_testkit::fixture::answers::Answers;
 use fuse_promise_testkit::process::{HANG_LIMIT, Process, run};
-use fuse_promise_testkit::{Answer, Content, Session, Tree, both_shapes};
+use fuse_promise_testkit::{Answer, Content, Published, Session, Tree, both_shapes};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use support::balance::{OF_PROMISES, OF_READS, await_zero, gauge};
@@ -108,41 +108,83 @@ fn ordinary_copy(session: &Session, source: &Path, target: &Path) -> Process {
     Process::spawn(command, &session.dirs().log("cp"))
 }
 
-both_shapes! {
-    /// > Nothing is found any more by a name of a destroyed promise, not even by a program that
-    /// > has a directory of it open.
-    fn destroyed_names_are_gone_for_everybody(session) {
-        let mut provider = session.provider();
-        let tree = Tree::new().file("a/b/held", 5000).file("a/b/other", 10).file("z", 10);
-        let (promise, other) = (provider.publish(&tree), provider.publish(&tree));
-        promise.check();
-        // All of these names are known to the kernel, and some are in use.
-        let root = directory(&promise.path);
-        let outer = directory(&promise.join("a"));
-        let inner = open_at(&outer, "b", OFlags::RDONLY).unwrap();
-        let held = Arc::new(File::open(promise.join("a/b/held")).unwrap());
-        destroy(&session, &promise.id(), &promise.id());
+fn nested() -> Tree {
+    let tree = Tree::new().file("a/b/held", 5000);
+    tree.file("a/b/other", 10).file("z", 10)
+}
 
+/// A program that has a file and the directories above it open.
+struct Held {
+    root: OwnedFd,
+    outer: OwnedFd,
+    inner: OwnedFd,
+    file: Arc<File>,
+}
+
+impl Held {
+    /// Looks at every name, so that the kernel knows them all.
+    fn of(promise: &Published) -> Self {
+        promise.check();
+        let outer = directory(&promise.join("a"));
+        Self {
+            root: directory(&promise.path),
+            inner: open_at(&outer, "b", OFlags::RDONLY).unwrap(),
+            outer,
+            file: Arc::new(File::open(promise.join("a/b/held")).unwrap()),
+        }
+    }
+
+    #[track_caller]
+    fn assert_names_gone(&self, promise: &Published) {
+        let gone = Some(Errno::NOENT);
         for name in ["", "a", "a/b", "a/b/held", "a/b/other", "z", "none"] {
-            assert_eq!(errno(promise.join(name).symlink_metadata()), Some(Errno::NOENT), "{name}");
-            assert_eq!(errno(File::open(promise.join(name))), Some(Errno::NOENT), "{name}");
+            let path = promise.join(name);
+            assert_eq!(errno(path.symlink_metadata()), gone, "{name}");
+            assert_eq!(errno(File::open(path)), gone, "{name}");
         }
         for (open, names) in [
-            (&root, ["a", "z"]),
-            (&outer, ["b", "b/held"]),
-            (&inner, ["held", "other"]),
+            (&self.root, ["a", "z"]),
+            (&self.outer, ["b", "b/held"]),
+            (&self.inner, ["held", "other"]),
         ] {
             for name in names {
-                assert_eq!(stat_at(open, name), Some(Errno::NOENT), "{name}");
-                let opened = open_at(open, name, OFlags::RDONLY);
-                assert_eq!(opened.err(), Some(Errno::NOENT), "{name}");
+                assert_eq!(stat_at(open, name), gone, "{name}");
+                assert_eq!(open_at(open, name, OFlags::RDONLY).err(), gone, "{name}");
             }
         }
+    }
+
+    fn read(&self) -> Reader {
+        Reader::of_open(&self.file, 0, 5000)
+    }
+}
+
+both_shapes! {
+    /// > Nothing is found any more by a name of a promise that was destroyed or whose provider
+    /// > unregistered, not even by a program that has a directory of it open.
+    fn destroyed_names_are_gone_for_everybody(session) {
+        let mut provider = session.provider();
+        let (promise, other) = (provider.publish(&nested()), provider.publish(&nested()));
+        let held = Held::of(&promise);
+        destroy(&session, &promise.id(), &promise.id());
+        held.assert_names_gone(&promise);
         assert_eq!(session.mount().read_dir().unwrap().count(), 1);
-        Reader::of_open(&held, 0, 5000).assert_got(&Content::of(b"a/b/held").bytes(0, 5000));
+        held.read().assert_got(&Content::of(b"a/b/held").bytes(0, 5000));
         other.check();
-        drop((root, outer, inner, held));
+        drop(held);
         provider.unregister();
+        await_zero(&session, &OF_PROMISES);
+    }
+
+    fn names_of_a_provider_that_unregistered_are_gone_for_everybody(session) {
+        let mut provider = session.provider();
+        let promise = provider.publish(&nested());
+        let held = Held::of(&promise);
+        provider.unregister();
+        held.assert_names_gone(&promise);
+        assert_eq!(session.mount().read_dir().unwrap().count(), 0);
+        assert_eq!(held.read().outcome(), Err(Errno::IO));
+        drop(held);
         await_zero(&session, &OF_PROMISES);
     }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use fuse_promise_core::{Record, Status};
 use fuse_promise_testkit::{ProviderProcess, Tree, both_shapes};
+use rustix::fs::Access;
 use rustix::process::Signal;
 use support::stop;
 
@@ -83,6 +84,19 @@ both_shapes! {
         session.signal_daemon(Signal::CONT);
         looking.join().unwrap();
         assert_eq!(sizes, Ok(vec![100; 100]));
+    }
+
+    /// The kernel has asked for the root of a new mount before anybody can.
+    fn looking_at_a_mount_for_the_first_time(session) {
+        stop(session.daemon_pid().unwrap());
+        let (sender, looked) = channel();
+        let mount = session.mount();
+        let look = move || rustix::fs::access(&mount, Access::EXEC_OK);
+        let looking = thread::spawn(move || sender.send(look()).unwrap());
+        let seen = looked.recv_timeout(Duration::from_secs(20));
+        session.signal_daemon(Signal::CONT);
+        looking.join().unwrap();
+        assert_eq!(seen, Ok(Ok(())));
     }
 
     fn listing(session) {

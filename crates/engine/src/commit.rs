@@ -139,7 +139,7 @@ impl Engine {
 
     /// Takes from the kernel the names that are in use inside a promise. The others go
     /// with the promise's own.
-    fn forget_names(&self, promise: &Promise) {
+    pub(crate) fn forget_names(&self, promise: &Promise) {
         let view = promise.view();
         let in_use = promise.names_in_use();
         let forget = |row: Row| {

@@ -26,6 +26,15 @@ pub struct TreeBuilder {
     ids: Vec<u8>,
     by_name: HashTable<Place>,
     hasher: RandomState,
+    /// The directory of the node that was added last, which is likely to be the next one's.
+    last_directory: Directory,
+}
+
+/// A directory that was found.
+#[derive(Debug)]
+struct Directory {
+    path: Vec<u8>,
+    number: u32,
 }
 
 /// A node in the order of adding; its numbers are those of the builder, not rows.
@@ -70,6 +79,10 @@ impl TreeBuilder {
             ids: vec![0],
             by_name: HashTable::new(),
             hasher: RandomState::new(),
+            last_directory: Directory {
+                path: Vec::new(),
+                number: ROOT,
+            },
         }
     }
 
@@ -104,6 +117,12 @@ impl TreeBuilder {
         let (entry, hash) = self
             .admit(kind, &path, attr, node_id)
             .map_err(|failure| failure.context(&shown(path.as_bytes())))?;
+        if self.last_directory.path != path.parent() {
+            self.last_directory = Directory {
+                path: path.parent().to_vec(),
+                number: entry.parent,
+            };
+        }
         let number = u32::try_from(self.nodes.len()).expect("fewer than NODES_MAX nodes");
         for (text, table) in [(path.name(), &mut self.names), (node_id, &mut self.ids)] {
             table.extend_from_slice(text);
@@ -154,6 +173,9 @@ impl TreeBuilder {
 
     /// The number of the directory at a normalized path, which may be the empty one.
     fn directory(&self, path: &[u8]) -> Result<u32> {
+        if path == self.last_directory.path {
+            return Ok(self.last_directory.number);
+        }
         if path.is_empty() {
             return Ok(ROOT);
         }

@@ -15,11 +15,14 @@ mod supervise;
 mod watch;
 
 use std::io;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use fuse_promise_core::failure::{Failure, Result};
 use fuse_promise_engine::Engine;
 use fuse_promise_wire::RuntimeDir;
+use rustix::fs::Access;
+use rustix::io::Errno;
 use tokio::sync::watch as channel;
 
 use crate::fuse::{self, Negotiated};
@@ -36,6 +39,9 @@ const FS_TYPE: &str = "fuse.fuse-promise";
 /// Dead mounts lie on top of each other only if daemons died on top of dead mounts; this bounds
 /// the clearing in case an unmount succeeds without effect.
 const STACKED_MAX: usize = 16;
+
+/// Looks at a new root until one counts; nobody is there yet to spoil many.
+const LOOKS_AT_ROOT: usize = 100;
 
 /// Whether promises can be seen, for those who watch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -229,6 +235,7 @@ impl Mount {
         watch::start(mounts, watched, self.on_loss(generation))
             .map_err(|error| Obstacle::Failed(format!("the mount cannot be watched: {error}")))?;
         self.engine.set_kernel(session.kernel);
+        make_root_known(point);
         Ok(Serving {
             generation,
             negotiated: session.negotiated,
@@ -330,6 +337,21 @@ impl Mount {
 
 fn unreadable(error: io::Error) -> Obstacle {
     Obstacle::Failed(format!("/proc/self/mountinfo cannot be read: {error}"))
+}
+
+/// Makes the kernel ask for the root's attributes before anything is published.
+///
+/// Until it has an answer it takes the root for a directory without permissions (fusermount3 passes
+/// its type alone), and an answer does not count if the attributes become stale meanwhile: whoever
+/// came at that moment would be told EACCES.
+fn make_root_known(point: &Path) {
+    for _ in 0..LOOKS_AT_ROOT {
+        match rustix::fs::access(point, Access::EXEC_OK) {
+            Err(Errno::ACCESS) => {}
+            // Whatever else is wrong with a mount shows elsewhere.
+            Ok(()) | Err(_) => return,
+        }
+    }
 }
 
 #[cfg(test)]

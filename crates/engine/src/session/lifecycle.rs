@@ -236,6 +236,7 @@ impl Engine {
         if self.catalog.unlist(promise.number).is_none() {
             return;
         }
+        self.forget_names(promise);
         let name = promise.number.id().into_bytes();
         self.notifier.entry_gone_later(Inode::ROOT, name);
         self.lose(promise);
