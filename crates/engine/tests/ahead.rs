@@ -109,7 +109,7 @@ fn what_fails_ahead_of_all_readers_is_nobodys_error() {
 
 #[test]
 fn what_comes_too_late_ahead_of_all_readers_is_nobodys_timeout() {
-    let ahead = Ahead::with_timeout(Some(Duration::from_millis(500)));
+    let ahead = Ahead::with_timeout(Some(Duration::from_secs(2)));
     ahead.wait_for_cancel();
     assert_eq!(ahead.failures(), [0, 0]);
 }
@@ -136,7 +136,7 @@ fn a_reader_that_joined_and_fails_is_counted_once() {
 
 #[test]
 fn a_reader_that_joined_and_waits_too_long_is_counted_once() {
-    let ahead = Ahead::with_timeout(Some(Duration::from_millis(500)));
+    let ahead = Ahead::with_timeout(Some(Duration::from_secs(2)));
     let reader = ahead.join();
     assert_eq!(reader.answer(), Err(Errno::TIMEDOUT.raw_os_error()));
     ahead.wait_for_cancel();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use fuse_promise_core::ids::PromiseNumber;
 use fuse_promise_core::status::Status;
-use fuse_promise_engine::{ProviderConfig, ReadReply, ReadRequest};
+use fuse_promise_engine::{ReadReply, ReadRequest};
 use fuse_promise_wire::{Direction, Put, ReadFrame, RingPutter, ToDaemon};
 use support::{FakeProvider, HANG, Rig, node};
 
@@ -53,14 +53,10 @@ struct Scene {
     ring: RingPutter,
 }
 
-/// A provider that has said hello and allows so many reads that none waits in the daemon; the pump
-/// sleeps.
+/// A provider that has said hello and takes one read at a time; the pump sleeps.
 fn scene(answer_poll: Duration) -> Scene {
     let rig = Rig::with(|options| options.answer_poll = answer_poll);
-    let provider = rig.provider_with(ProviderConfig {
-        max_concurrent_reads: 64,
-        ..ProviderConfig::default()
-    });
+    let provider = rig.provider();
     let promise = rig.commit(&provider, &[("a", 1 << 20)]);
     let ring = provider.arena.putter(Direction::ToDaemon);
     read_by_pump(&rig, &provider, promise);

@@ -28,6 +28,7 @@ impl Engine {
         let session = Arc::clone(&planned.promise.session);
         // What lies in the store is answered at once, and what does not is asked ahead of.
         let direct = planned.request.handle & HANDLE_STORE == 0;
+        // Held while asking, so that nobody else takes the answer. The order is ring, then traffic.
         let ring = direct.then(|| session.begin_poll()).flatten();
         self.read_node(planned.request, planned.promise, planned.row, planned.reply);
         match ring {
@@ -49,6 +50,10 @@ impl Engine {
 
     /// Whoever keeps the ring awake finds what is left there, and what was wrong with it.
     fn take_answers_in_passing(self: &Arc<Self>, session: &Arc<Session>) {
+        // Its Hello comes through the channel, and counts before any answer.
+        if !session.greeted() {
+            return;
+        }
         for _ in 0..IN_PASSING {
             let taken = session.ring.try_lock().map(|mut ring| ring.take());
             let Some(Ok(Some(frame))) = taken else {

@@ -94,6 +94,18 @@ struct Waits {
     answer_poll: Duration,
 }
 
+impl Waits {
+    /// A provider with several threads answers through the channel alone: there is nothing to look
+    /// at.
+    fn poll_for(&self, config: &ProviderConfig) -> Duration {
+        if config.max_concurrent_reads > 1 {
+            Duration::ZERO
+        } else {
+            self.answer_poll
+        }
+    }
+}
+
 /// Frames of this daemon to a session that was never resumed.
 const FIRST_EPOCH: u32 = 1;
 
@@ -175,7 +187,7 @@ impl Session {
             greeted: AtomicBool::new(false),
             pump,
             ahead_waits: AtomicBool::new(false),
-            ring: Mutex::new(AnswerRing::new(taker, waits.answer_poll)),
+            ring: Mutex::new(AnswerRing::new(taker, waits.poll_for(&config))),
             commits: Mutex::default(),
             account: Arc::default(),
             traffic: Mutex::new(Traffic::new(
