@@ -112,6 +112,12 @@ impl Context {
         &self.inner.link.site().runtime_dir
     }
 
+    /// What a call says that starts no daemon and found none.
+    pub(crate) fn no_daemon(&self) -> Failure {
+        let directory = self.runtime_dir().path().display();
+        Failure::unavailable(format!("no fuse-promised runs for {directory}"))
+    }
+
     /// Registers a provider; starts the daemon if need be.
     pub fn register(
         &self,

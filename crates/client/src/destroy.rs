@@ -16,8 +16,8 @@ impl Context {
     /// Takes a promise out of the listing, whoever published it: its name is gone when this
     /// returns, files that are open are served on while their provider lives. The promise is named
     /// by its id or by an absolute path in the mount. What can name no promise, the path of
-    /// something inside one included, is `InvalidArgument`; one that is not there `NotFound`. No
-    /// daemon is started; without one it is `Unavailable`.
+    /// something inside one included, is `InvalidArgument`; one that is not there, and a path outside
+    /// the mount, `NotFound`. No daemon is started; without one it is `Unavailable`.
     pub fn destroy(&self, promise: &OsStr) -> Result<PromiseNumber> {
         refuse_in_child()?;
         let number = named(promise, &self.runtime_dir().mount_path())?;
@@ -29,12 +29,7 @@ impl Context {
             })
             .await
         })?;
-        answer.map(|()| number).ok_or_else(|| {
-            Failure::unavailable(format!(
-                "no fuse-promised runs for {}",
-                self.runtime_dir().path().display()
-            ))
-        })
+        answer.map(|()| number).ok_or_else(|| self.no_daemon())
     }
 }
 

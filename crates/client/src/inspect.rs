@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use fuse_promise_core::{Failure, Result};
+use fuse_promise_core::Result;
 pub use fuse_promise_wire::inspected::{InspectedError, InspectedNode};
 
 use crate::context::Context;
@@ -26,12 +26,7 @@ impl Context {
             })
             .await
         })?;
-        answer.ok_or_else(|| {
-            Failure::unavailable(format!(
-                "no fuse-promised runs for {}",
-                self.runtime_dir().path().display()
-            ))
-        })
+        answer.ok_or_else(|| self.no_daemon())
     }
 }
 

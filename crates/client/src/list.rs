@@ -62,12 +62,7 @@ fn ask(context: &Context, nodes: bool, write: ParentOnly<PipeEnd>) -> Result<()>
         })
         .await
     })?;
-    asked.ok_or_else(|| {
-        Failure::unavailable(format!(
-            "no fuse-promised runs for {}",
-            context.runtime_dir().path().display()
-        ))
-    })
+    asked.ok_or_else(|| context.no_daemon())
 }
 
 /// Copies until the end of the pipe. The daemon may take its time, as long as some of it comes

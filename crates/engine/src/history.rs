@@ -22,7 +22,7 @@ use crate::sync::Mutex;
 pub struct ReadError {
     pub status: Status,
     pub at: SystemTime,
-    /// A sentence, the one that was logged.
+    /// A sentence, as it is logged: a timeout as a warning, the rest for those who debug.
     pub reason: String,
     /// Bytes from the start of the file.
     pub offset: u64,
@@ -103,8 +103,9 @@ impl History {
 }
 
 impl Promise {
-    /// Notes that a reader of a node gets an error, and logs it: every read and every open that
-    /// fails passes here once. An open has no `length`.
+    /// Notes that a reader of a node gets an error, and logs it. An open has no `length`. A read
+    /// that fails with the request of another one, which lies inside it, is that one's failure and
+    /// not noted again.
     pub(crate) fn note_failure(&self, row: Row, offset: u64, length: u32, failure: &Failure) {
         let (provider, status) = (self.session.number().0, failure.status);
         let reason = &failure.message;

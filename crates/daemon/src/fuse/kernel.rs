@@ -1,6 +1,7 @@
 //! Telling the kernel that something it holds is gone. The engine calls this from a thread that
 //! serves no request, because the kernel may make a notification wait for one: for the lock of a
-//! directory, or for a page that is being read. Attributes alone are marked without either.
+//! directory, or for a page that is being read. That attributes alone are stale is only marked,
+//! and told from whichever thread made the change.
 
 use std::ffi::OsStr;
 use std::io;

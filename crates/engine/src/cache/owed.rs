@@ -3,8 +3,9 @@
 //! The kernel fills the pages of a READ until it is answered, and whoever tells it to
 //! drop them meanwhile waits for that answer, as does whatever it is to be told after
 //! that. So when pages of a file become stale while READs of it are owed, they are dropped
-//! once those have been answered, whichever way each of them is. READs that come later are not waited for, or a file that is read
-//! all the time would keep its old pages.
+//! once those have been answered, whichever way each of them is. READs that come later are not
+//! waited for here, or a file that is read all the time would keep its old pages; one that comes
+//! in just while they are dropped is waited for by the kernel.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
